@@ -1,0 +1,195 @@
+//! `tollgate model`: a bare model in the sandbox.
+
+use super::output::{self, Output};
+use crate::author::{self, Golden, PartSource, Provenance};
+use crate::failure::{Failure, Result};
+use crate::import::{Format, Source};
+use crate::keys;
+use crate::sandbox::{Bounds, Sandbox};
+use crate::table::{Codes, Table};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use std::path::PathBuf;
+use tollgate_scorer::{Calibrator, Curve, Model};
+
+#[derive(Subcommand)]
+pub(super) enum ModelCommand {
+    /// Predict rows with the sandboxed module; prints CSV with a header y0,y1,..
+    Predict(Predict),
+    /// Compare the module's predictions with the trainer's.
+    Check(Check),
+}
+
+#[derive(Args)]
+struct Input {
+    /// The model: LightGBM text, or a linear model in TOML.
+    model: PathBuf,
+    /// CSV with a header; columns by feature name, or in model order. Empty is missing.
+    #[arg(long)]
+    rows: PathBuf,
+    /// What to predict.
+    #[arg(long, value_enum, default_value_t = Kind::Raw)]
+    output: Kind,
+    /// Only the first N iterations of a boosted model.
+    #[arg(long, value_name = "N")]
+    iterations: Option<usize>,
+    /// The model's format, where the file does not tell.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// A bundle.toml whose category names stand in the rows.
+    #[arg(long, value_name = "BUNDLE_TOML")]
+    schema: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Raw scores, as predict(raw_score=True) gives.
+    Raw,
+    /// What the trainer's predict gives: probabilities, or the objective's response.
+    Probability,
+    /// The number of the leaf that each tree comes to.
+    Leaf,
+}
+
+#[derive(Args)]
+pub(super) struct Predict {
+    #[command(flatten)]
+    input: Input,
+}
+
+#[derive(Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    input: Input,
+    /// CSV with the trainer's predictions, a column an output.
+    #[arg(long)]
+    expected: PathBuf,
+    /// Take only this column of the expected file.
+    #[arg(long)]
+    column: Option<String>,
+    /// Allowed absolute distance; with --rel left out too, predictions must agree to the bit.
+    #[arg(long, default_value_t = 0.0)]
+    abs: f64,
+    /// Allowed distance relative to the expected number.
+    #[arg(long, default_value_t = 0.0)]
+    rel: f64,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Predictions, row by row.
+struct Predictions {
+    outputs: usize,
+    values: Vec<f64>,
+}
+
+impl ModelCommand {
+    pub(super) fn run(&self) -> Result<()> {
+        match self {
+            Self::Predict(predict) => predict.run(),
+            Self::Check(check) => check.run(),
+        }
+    }
+}
+
+impl Predict {
+    fn run(&self) -> Result<()> {
+        let Predictions { outputs, values } = self.input.predict()?;
+        let mut output = Output::new();
+        let header: Vec<String> = (0..outputs).map(|index| format!("y{index}")).collect();
+        output.line(header.join(","))?;
+        for row in values.chunks(outputs) {
+            // Debug writes the shortest digits that read back to the same bits.
+            let cells: Vec<String> = row.iter().map(|value| format!("{value:?}")).collect();
+            output.line(cells.join(","))?;
+        }
+        output.finish()
+    }
+}
+
+impl Input {
+    /// Signs the model with a key that lives for this call, loads it, and predicts.
+    fn predict(&self) -> Result<Predictions> {
+        let mut source = Source::read(&self.model, self.format, self.iterations)?;
+        if let (Kind::Leaf, Source::Forest(forest)) = (self.output, source.clone()) {
+            source = Source::Forest(forest.into_leaf_numbers());
+        }
+        let outputs = source.outputs();
+        let codes = match &self.schema {
+            None => Codes::new(),
+            Some(path) => author::codes_of(&author::BundleSource::read(path)?.features),
+        };
+        let rows = Table::read(&self.rows)?.features(source.features(), &codes)?;
+        let key = keys::generate()?;
+        let file = author::sign(&Provenance { name: "model".into(), ..Provenance::default() }, &parts(&source)?, &key)?;
+        let sandbox = Sandbox::new(Bounds { memory_bytes: 2 << 30, ..Bounds::default() })?;
+        let mut instance = sandbox.instance()?;
+        let bundle = instance.load(&file, &[key.verifying_key().to_bytes()], None, None)?;
+        let response = self.output == Kind::Probability;
+        let values = instance.predict(bundle, &rows, source.features().len(), outputs, response)?;
+        Ok(Predictions { outputs, values })
+    }
+}
+
+/// The parts of a bare model: no ranges, no calibration, a policy that nobody asks.
+fn parts(source: &Source) -> Result<Vec<PartSource>> {
+    let risk: &[u32] = if source.outputs() > 1 { &[0] } else { &[] };
+    let model_part = author::model_part(source, risk)?;
+    let model = Model::parse(model_part.format, &model_part.bytes)?;
+    let calibrator_part = author::calibrator_part("none", false, &Curve::Platt { a: -1.0, b: 0.0 })?;
+    let golden = Golden::own(&model).part(&model, &Calibrator::parse(&calibrator_part.bytes)?)?;
+    let schema = author::plain_schema_part(source.features())?;
+    Ok(vec![schema, model_part, calibrator_part, author::plain_policy_part()?, golden])
+}
+
+impl Check {
+    fn run(&self) -> Result<()> {
+        let Predictions { outputs, values } = self.input.predict()?;
+        let table = Table::read(&self.expected)?;
+        let expected = match &self.column {
+            Some(column) => table.numbers(column)?,
+            None if table.header.len() == outputs => table.all_numbers()?,
+            None => {
+                let message = format!("{} columns expected, the model has {outputs} outputs; see --column", table.header.len());
+                return Err(Failure::usage(message));
+            }
+        };
+        if expected.len() != values.len() {
+            let message = format!("{} rows predicted, {} expected", values.len() / outputs, expected.len() / outputs);
+            return Err(Failure::refused("TABLE", message));
+        }
+        self.report(&values, &expected, outputs)
+    }
+
+    fn report(&self, values: &[f64], expected: &[f64], outputs: usize) -> Result<()> {
+        let rows = values.chunks(outputs).zip(expected.chunks(outputs)).enumerate();
+        let off: Vec<(usize, f64, f64)> = rows
+            .filter_map(|(row, (got, want))| {
+                let pairs = got.iter().zip(want).filter(|(got, want)| !self.agrees(**got, **want));
+                pairs.max_by(|a, b| (a.0 - a.1).abs().total_cmp(&(b.0 - b.1).abs())).map(|(got, want)| (row, *got, *want))
+            })
+            .collect();
+        let total = values.len() / outputs;
+        let worst = off.iter().max_by(|a, b| (a.1 - a.2).abs().total_cmp(&(b.1 - b.2).abs()));
+        output::facts(self.json, &json!({
+            "rows": total,
+            "rows_off": off.len(),
+            "exact": self.abs == 0.0 && self.rel == 0.0,
+            "worst": worst.map(|(row, got, want)| json!({
+                "row": row + 1, "got": got, "expected": want, "distance": (got - want).abs(),
+            })),
+        }))?;
+        if off.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::finding("PREDICTIONS_DIFFER", format!("{} of {total} rows differ", off.len())))
+    }
+
+    fn agrees(&self, got: f64, want: f64) -> bool {
+        // Equal numbers, equal infinities, or both not a number.
+        let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+        let exact = self.abs == 0.0 && self.rel == 0.0;
+        same || !exact && (got - want).abs() <= self.abs + self.rel * want.abs()
+    }
+}

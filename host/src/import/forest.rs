@@ -1,0 +1,115 @@
+//! Trees as a trainer sees them, before they are put into a bundle.
+
+use std::collections::BTreeSet;
+use tollgate_scorer::model::Link;
+use tollgate_scorer::model::forest::Missing;
+
+/// A forest as imported.
+#[derive(Clone, Debug)]
+pub struct ForestSource {
+    /// Feature names, in model order.
+    pub features: Vec<String>,
+    /// Raw scores per row; tree t adds to output t mod outputs.
+    pub outputs: usize,
+    /// From raw scores to responses.
+    pub link: Link,
+    /// Random forests: responses are sums divided by this many iterations.
+    pub averaged_over: Option<u32>,
+    /// Values within 1e-35 of zero count as zero.
+    pub tiny_is_zero: bool,
+    /// The trees, in the order in which their leaves are added.
+    pub trees: Vec<Tree>,
+    /// The trainer's monotone constraints: -1, 0, 1 per feature.
+    pub monotone: Option<Vec<i8>>,
+}
+
+/// A tree; its root is the first node.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// Nodes; children lie behind their parent.
+    pub nodes: Vec<Node>,
+}
+
+/// One node.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// A split.
+    Split(Split),
+    /// A leaf.
+    Leaf {
+        /// What it adds.
+        value: f64,
+        /// Its number in the trainer's tree.
+        number: usize,
+        /// The linear function that replaces the value where there is one.
+        function: Option<LeafFunction>,
+    },
+}
+
+/// A test with two children, by position in the tree.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// Position of the feature.
+    pub feature: usize,
+    /// The test; left where it holds.
+    pub test: Test,
+    /// Position of the left child.
+    pub left: usize,
+    /// Position of the right child.
+    pub right: usize,
+}
+
+/// How a feature is tested.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// value <= threshold.
+    AtMost {
+        /// The threshold.
+        threshold: f64,
+        /// What counts as missing.
+        missing: Missing,
+        /// Missing goes left.
+        default_left: bool,
+    },
+    /// The value, truncated to an integer, is one of these.
+    In(CategorySet),
+}
+
+/// A set of category codes.
+pub type CategorySet = BTreeSet<u32>;
+
+/// constant + sum of weight x feature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeafFunction {
+    /// The constant.
+    pub constant: f64,
+    /// Feature and weight, in the order of addition.
+    pub terms: Vec<(usize, f64)>,
+}
+
+impl ForestSource {
+    /// The same trees, telling for each the trainer's number of the leaf instead of
+    /// its value: one output a tree.
+    #[must_use]
+    pub fn into_leaf_numbers(mut self) -> Self {
+        self.outputs = self.trees.len();
+        self.link = Link::Identity;
+        self.averaged_over = None;
+        for node in self.trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
+            if let Node::Leaf { value, number, function } = node {
+                (*value, *function) = (*number as f64, None);
+            }
+        }
+        self
+    }
+
+    /// Features that some split tests as categories.
+    pub fn categorical(&self) -> BTreeSet<usize> {
+        let nodes = self.trees.iter().flat_map(|tree| &tree.nodes);
+        let splits = nodes.filter_map(|node| match node {
+            Node::Split(Split { feature, test: Test::In(_), .. }) => Some(*feature),
+            _ => None,
+        });
+        splits.collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! Linear and logistic models, written down in TOML.
+
+use crate::failure::{Failure, Result};
+use serde::Deserialize;
+use tollgate_scorer::model::Link;
+
+/// A linear model as imported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearSource {
+    /// Feature names, in the order of addition.
+    pub features: Vec<String>,
+    /// One weight per feature.
+    pub weights: Vec<f64>,
+    /// The start of the sum.
+    pub intercept: f64,
+    /// From the sum to the response.
+    pub link: Link,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    link: LinkName,
+    #[serde(default)]
+    intercept: f64,
+    weights: toml::Table,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LinkName {
+    Identity,
+    Logistic,
+    Exp,
+}
+
+/// Reads a linear model:
+///
+/// ```
+/// let text = "link = \"logistic\"\nintercept = -1.5\n[weights]\nage_days = -0.01\nis_proxy = 2.0\n";
+/// assert_eq!(tollgate_host::import::linear(text).unwrap().weights, [-0.01, 2.0]);
+/// ```
+///
+/// # Errors
+/// `MODEL` with line and field.
+pub fn linear(text: &str) -> Result<LinearSource> {
+    let file: File = toml::from_str(text).map_err(|error| Failure::refused("MODEL", error.to_string()))?;
+    let mut features = Vec::new();
+    let mut weights = Vec::new();
+    for (name, value) in &file.weights {
+        let number = value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64));
+        let finite = number.filter(|number| number.is_finite());
+        let refused = || Failure::refused("MODEL", format!("weight of {name} is no finite number"));
+        weights.push(finite.ok_or_else(refused)?);
+        features.push(name.clone());
+    }
+    let link = match file.link {
+        LinkName::Identity => Link::Identity,
+        LinkName::Logistic => Link::Logistic { slope: 1.0 },
+        LinkName::Exp => Link::Exp,
+    };
+    Ok(LinearSource { features, weights, intercept: file.intercept, link })
+}

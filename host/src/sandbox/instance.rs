@@ -1,0 +1,323 @@
+//! One instance of the module: typed calls over its C ABI.
+
+use super::{Bounds, failed};
+use crate::failure::{Failure, Result};
+use tollgate_scorer::Code;
+use wasmtime::{Memory, Store, StoreLimits, TypedFunc};
+
+/// Rows that one call predicts at most, so that no call runs into its deadline.
+const PREDICT_ROWS: usize = 1024;
+
+/// A running instance of `tollgate.wasm`.
+pub struct Instance {
+    store: Store<StoreLimits>,
+    memory: Memory,
+    calls: Calls,
+    bounds: Bounds,
+}
+
+/// A bundle that an instance holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadedBundle(u32);
+
+/// The compact result of a typed row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compact {
+    /// 0 allow, 1 challenge, 2 block.
+    pub action: u8,
+    /// The stage of the policy, see the ABI page.
+    pub source: u8,
+    /// Something stood in for a value.
+    pub degraded: bool,
+    /// How many features had a stand-in.
+    pub stand_ins: u32,
+    /// Margin, probability, expected cost of allow, challenge, block; NaN where none.
+    pub numbers: [f64; 5],
+}
+
+/// Why a call gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScoreError {
+    /// The module said no: a code and its text.
+    Refused(Code, String),
+    /// The module trapped or ran out of time: the instance is lost.
+    Lost(String),
+}
+
+struct Calls {
+    alloc: TypedFunc<u32, u32>,
+    free: TypedFunc<(u32, u32), ()>,
+    load: TypedFunc<(u32, u32, u32, u32, u32, u64), i32>,
+    unload: TypedFunc<u32, i32>,
+    describe: TypedFunc<u32, i32>,
+    score_row: TypedFunc<(u32, u32, u32, u32, u32), i32>,
+    score_batch: TypedFunc<(u32, u32, u32, u32, u32), i32>,
+    record: TypedFunc<u32, i32>,
+    score_json: TypedFunc<(u32, u32, u32), i32>,
+    predict: TypedFunc<(u32, u32, u32, u32, u32), i32>,
+    ed25519_verify: TypedFunc<(u32, u32, u32, u32), i32>,
+    output: TypedFunc<(), u32>,
+    output_bytes: TypedFunc<(), u32>,
+}
+
+impl Instance {
+    pub(super) fn new(mut store: Store<StoreLimits>, instance: &wasmtime::Instance, bounds: Bounds) -> Result<Self> {
+        let missing = || Failure::refused("SANDBOX", "the module exports no memory");
+        let memory = instance.get_memory(&mut store, "memory").ok_or_else(missing)?;
+        let calls = Calls::find(&mut store, instance).map_err(failed)?;
+        Ok(Self { store, memory, calls, bounds })
+    }
+
+    /// Verifies and activates a bundle inside the sandbox.
+    ///
+    /// # Errors
+    /// The module's code, or `Lost`.
+    pub fn load(
+        &mut self,
+        bundle: &[u8],
+        keys: &[[u8; 32]],
+        digest: Option<[u8; 32]>,
+        now_ms: Option<u64>,
+    ) -> Result<LoadedBundle, ScoreError> {
+        self.store.set_epoch_deadline(self.bounds.load_ms);
+        let bundle = self.put(bundle)?;
+        let keys = self.put(&keys.concat())?;
+        let digest = digest.map(|digest| self.put(&digest)).transpose()?.unwrap_or_default();
+        let arguments = (bundle.at, bundle.bytes, keys.at, keys.bytes, digest.at, now_ms.unwrap_or(0));
+        let status = self.calls.load.call(&mut self.store, arguments);
+        let loaded = self.status(status);
+        [bundle, keys, digest].into_iter().try_for_each(|block| self.free(block))?;
+        loaded.map(LoadedBundle)
+    }
+
+    /// Frees a bundle.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn unload(&mut self, bundle: LoadedBundle) -> Result<(), ScoreError> {
+        self.deadline();
+        let status = self.calls.unload.call(&mut self.store, bundle.0);
+        self.status(status).map(|_| ())
+    }
+
+    /// Describes a bundle as JSON.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn describe(&mut self, bundle: LoadedBundle) -> Result<String, ScoreError> {
+        self.deadline();
+        let status = self.calls.describe.call(&mut self.store, bundle.0);
+        self.status(status)?;
+        self.output()
+    }
+
+    /// Decides a JSON request; returns the decision record.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn score_json(&mut self, bundle: LoadedBundle, json: &[u8]) -> Result<String, ScoreError> {
+        self.deadline();
+        let block = self.put(json)?;
+        let status = self.calls.score_json.call(&mut self.store, (bundle.0, block.at, block.bytes));
+        let scored = self.status(status);
+        let record = scored.and_then(|_| self.output());
+        self.free(block)?;
+        record
+    }
+
+    /// Decides one typed row: values in schema order, a tag each or none at all.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn score_row(&mut self, bundle: LoadedBundle, row: &[f64], tags: Option<&[u8]>) -> Result<Compact, ScoreError> {
+        self.deadline();
+        let values = self.put(&bytes_of(row))?;
+        let tags = tags.map(|tags| self.put(tags)).transpose()?.unwrap_or_default();
+        let result = self.reserve(64)?;
+        let arguments = (bundle.0, values.at, tags.at, row.len() as u32, result.at);
+        let status = self.calls.score_row.call(&mut self.store, arguments);
+        let scored = self.status(status).and_then(|_| self.get(result)).map(|bytes| Compact::read(&bytes));
+        [values, tags, result].into_iter().try_for_each(|block| self.free(block))?;
+        scored
+    }
+
+    /// Decides many full rows in one call.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn score_batch(&mut self, bundle: LoadedBundle, values: &[f64], rows: usize) -> Result<Vec<Compact>, ScoreError> {
+        self.deadline();
+        let values = self.put(&bytes_of(values))?;
+        let results = self.reserve(rows * 64)?;
+        let arguments = (bundle.0, values.at, 0, rows as u32, results.at);
+        let status = self.calls.score_batch.call(&mut self.store, arguments);
+        let scored = self.status(status).and_then(|_| self.get(results));
+        let scored = scored.map(|bytes| bytes.chunks(64).map(Compact::read).collect());
+        [values, results].into_iter().try_for_each(|block| self.free(block))?;
+        scored
+    }
+
+    /// The record of the last typed row.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn record(&mut self, bundle: LoadedBundle) -> Result<String, ScoreError> {
+        self.deadline();
+        let status = self.calls.record.call(&mut self.store, bundle.0);
+        self.status(status)?;
+        self.output()
+    }
+
+    /// The model's outputs for rows of `width` values, `outputs` numbers a row.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn predict(
+        &mut self,
+        bundle: LoadedBundle,
+        rows: &[f64],
+        width: usize,
+        outputs: usize,
+        response: bool,
+    ) -> Result<Vec<f64>, ScoreError> {
+        let mut predicted = Vec::with_capacity(rows.len() / width.max(1) * outputs);
+        for chunk in rows.chunks(width.max(1) * PREDICT_ROWS) {
+            self.deadline();
+            let count = chunk.len() / width.max(1);
+            let values = self.put(&bytes_of(chunk))?;
+            let results = self.reserve(count * outputs * 8)?;
+            let arguments = (bundle.0, values.at, count as u32, u32::from(response), results.at);
+            let status = self.calls.predict.call(&mut self.store, arguments);
+            let bytes = self.status(status).and_then(|_| self.get(results));
+            [values, results].into_iter().try_for_each(|block| self.free(block))?;
+            predicted.extend(bytes?.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)));
+        }
+        Ok(predicted)
+    }
+
+    /// Verifies one Ed25519 signature inside the sandbox.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn ed25519_verify(&mut self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<bool, ScoreError> {
+        self.deadline();
+        let (key, signature) = (self.put(key)?, self.put(signature)?);
+        let message = self.put(message)?;
+        let arguments = (key.at, message.at, message.bytes, signature.at);
+        let status = self.calls.ed25519_verify.call(&mut self.store, arguments);
+        let valid = self.status(status);
+        [key, signature, message].into_iter().try_for_each(|block| self.free(block))?;
+        Ok(valid? == 1)
+    }
+
+    /// Bytes of memory that the guest has grown to.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.data_size(&self.store)
+    }
+
+    /// The guest's memory, for tests that play a hostile host.
+    pub fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
+    }
+
+    fn deadline(&mut self) {
+        self.store.set_epoch_deadline(self.bounds.call_ms);
+    }
+
+    fn status(&mut self, status: wasmtime::Result<i32>) -> Result<u32, ScoreError> {
+        let status = status.map_err(lost)?;
+        if let Ok(value) = u32::try_from(status) {
+            return Ok(value);
+        }
+        let text = self.output()?;
+        let code = Code::from_number(status.wrapping_neg());
+        code.map_or_else(|| Err(ScoreError::Lost(text.clone())), |code| Err(ScoreError::Refused(code, text.clone())))
+    }
+
+    fn output(&mut self) -> Result<String, ScoreError> {
+        let at = self.calls.output.call(&mut self.store, ()).map_err(lost)?;
+        let bytes = self.calls.output_bytes.call(&mut self.store, ()).map_err(lost)?;
+        let text = self.get(Block { at, bytes })?;
+        String::from_utf8(text).map_err(|error| ScoreError::Lost(error.to_string()))
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<Block, ScoreError> {
+        let block = self.reserve(bytes.len())?;
+        self.memory.write(&mut self.store, block.at as usize, bytes).map_err(|error| ScoreError::Lost(error.to_string()))?;
+        Ok(block)
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Result<Block, ScoreError> {
+        let refused = || ScoreError::Refused(Code::Limit, "LIMIT: the sandbox has no memory for the input".into());
+        let bytes = u32::try_from(bytes).map_err(|_| refused())?;
+        let at = self.calls.alloc.call(&mut self.store, bytes).map_err(lost)?;
+        if at == 0 { Err(refused()) } else { Ok(Block { at, bytes }) }
+    }
+
+    fn get(&self, block: Block) -> Result<Vec<u8>, ScoreError> {
+        let start = block.at as usize;
+        let bytes = self.memory.data(&self.store).get(start..start + block.bytes as usize);
+        bytes.map(<[u8]>::to_vec).ok_or_else(|| ScoreError::Lost("output lies outside the memory".into()))
+    }
+
+    fn free(&mut self, block: Block) -> Result<(), ScoreError> {
+        self.calls.free.call(&mut self.store, (block.at, block.bytes)).map_err(lost)
+    }
+}
+
+/// A piece of guest memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    at: u32,
+    bytes: u32,
+}
+
+impl Calls {
+    fn find(store: &mut Store<StoreLimits>, instance: &wasmtime::Instance) -> wasmtime::Result<Self> {
+        Ok(Self {
+            alloc: instance.get_typed_func(&mut *store, "tg_alloc")?,
+            free: instance.get_typed_func(&mut *store, "tg_free")?,
+            load: instance.get_typed_func(&mut *store, "tg_load")?,
+            unload: instance.get_typed_func(&mut *store, "tg_unload")?,
+            describe: instance.get_typed_func(&mut *store, "tg_describe")?,
+            score_row: instance.get_typed_func(&mut *store, "tg_score_row")?,
+            score_batch: instance.get_typed_func(&mut *store, "tg_score_batch")?,
+            record: instance.get_typed_func(&mut *store, "tg_record")?,
+            score_json: instance.get_typed_func(&mut *store, "tg_score_json")?,
+            predict: instance.get_typed_func(&mut *store, "tg_predict")?,
+            ed25519_verify: instance.get_typed_func(&mut *store, "tg_ed25519_verify")?,
+            output: instance.get_typed_func(&mut *store, "tg_output")?,
+            output_bytes: instance.get_typed_func(&mut *store, "tg_output_bytes")?,
+        })
+    }
+}
+
+impl Compact {
+    fn read(bytes: &[u8]) -> Self {
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+        let number = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(f64::NAN, f64::from_le_bytes);
+        let stand_ins = bytes.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+        let numbers = [8, 16, 24, 32, 40].map(number);
+        Self { action: byte(0), source: byte(1), degraded: byte(2) == 1, stand_ins, numbers }
+    }
+}
+
+impl From<ScoreError> for Failure {
+    fn from(error: ScoreError) -> Self {
+        match error {
+            ScoreError::Refused(code, text) => {
+                let text = text.strip_prefix(code.name()).map_or(text.as_str(), |rest| rest.trim_start_matches(": "));
+                Self::refused(code.name(), text)
+            }
+            ScoreError::Lost(text) => Self::refused("TRAP", format!("the sandbox stopped: {text}")),
+        }
+    }
+}
+
+fn lost(error: wasmtime::Error) -> ScoreError {
+    ScoreError::Lost(format!("{error:#}"))
+}
+
+fn bytes_of(numbers: &[f64]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}

@@ -1,0 +1,106 @@
+//! `tollgate.wasm` in wasmtime: no imports, bounded memory, bounded time.
+
+mod instance;
+
+pub use instance::{Compact, Instance, LoadedBundle, ScoreError};
+
+use crate::failure::{Failure, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store, StoreLimits, StoreLimitsBuilder};
+
+/// Bounds of one instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Memory that a guest may grow to.
+    pub memory_bytes: usize,
+    /// Time for loading one bundle.
+    pub load_ms: u64,
+    /// Time for one call that scores.
+    pub call_ms: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { memory_bytes: 512 << 20, load_ms: 20_000, call_ms: 2_000 }
+    }
+}
+
+/// The compiled module, shared by all instances of a process.
+pub struct Sandbox {
+    engine: Engine,
+    module: InstancePre<StoreLimits>,
+    bounds: Bounds,
+    running: Arc<AtomicBool>,
+}
+
+impl Sandbox {
+    /// Compiles the embedded module.
+    ///
+    /// # Errors
+    /// `SANDBOX` when wasmtime cannot compile it on this machine.
+    pub fn new(bounds: Bounds) -> Result<Self> {
+        Self::with_module(tollgate_module::TOLLGATE_WASM, bounds)
+    }
+
+    /// Compiles a module given as bytes; one with imports is refused.
+    ///
+    /// # Errors
+    /// `SANDBOX` when it is no module, has imports, or cannot be compiled.
+    pub fn with_module(wasm: &[u8], bounds: Bounds) -> Result<Self> {
+        let engine = Engine::new(&config()).map_err(failed)?;
+        let module = Module::new(&engine, wasm).map_err(failed)?;
+        if let Some(import) = module.imports().next() {
+            let message = format!("the module imports {}.{}; it must import nothing", import.module(), import.name());
+            return Err(Failure::refused("SANDBOX", message));
+        }
+        let module = Linker::new(&engine).instantiate_pre(&module).map_err(failed)?;
+        let running = Arc::new(AtomicBool::new(true));
+        tick(engine.clone(), Arc::clone(&running));
+        Ok(Self { engine, module, bounds, running })
+    }
+
+    /// A fresh instance with its own memory.
+    ///
+    /// # Errors
+    /// `SANDBOX` when memory or exports are not as expected.
+    pub fn instance(&self) -> Result<Instance> {
+        let limits = StoreLimitsBuilder::new().memory_size(self.bounds.memory_bytes).instances(1).memories(1).build();
+        let mut store = Store::new(&self.engine, limits);
+        store.limiter(|limits| limits);
+        store.set_epoch_deadline(self.bounds.load_ms);
+        let instance = self.module.instantiate(&mut store).map_err(failed)?;
+        Instance::new(store, &instance, self.bounds)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.running.store(false, Ordering::Relaxed);
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    // The same bits everywhere: one NaN, and no instruction that may differ by machine.
+    config.cranelift_nan_canonicalization(true);
+    config.wasm_relaxed_simd(false);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(1 << 20);
+    config
+}
+
+/// Advances the epoch every millisecond: deadlines are counted in these ticks.
+fn tick(engine: Engine, running: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        while running.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+            engine.increment_epoch();
+        }
+    });
+}
+
+fn failed(error: wasmtime::Error) -> Failure {
+    Failure::refused("SANDBOX", format!("{error:#}"))
+}

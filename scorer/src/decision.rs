@@ -1,0 +1,134 @@
+//! Decisions and their record, version 1.
+
+use crate::action::Action;
+use crate::calibrator::Probability;
+use crate::features::{FeatureRow, State};
+use crate::json::Writer;
+use crate::model::Margin;
+use crate::policy::{Costs, CutOffs, Policy, Source};
+use crate::schema::Schema;
+use alloc::string::String;
+
+/// What was decided for one row, and what it follows from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decision {
+    /// The action.
+    pub action: Action,
+    /// The stage that had the last word.
+    pub source: Source,
+    /// The segment of the row.
+    pub segment: Option<usize>,
+    /// Raw score and calibrated probability; `None` when nothing was scored.
+    pub scored: Option<(Margin, Probability)>,
+    /// The cut-offs in force.
+    pub cutoffs: CutOffs,
+    /// What each action is expected to cost.
+    pub expected_cost: Option<Costs>,
+    /// How many features have a stand-in for their value.
+    pub stand_ins: usize,
+}
+
+/// Everything a record repeats that is not the decision itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) schema: &'a Schema,
+    pub(crate) policy: &'a Policy,
+    pub(crate) bundle_digest: &'a str,
+    pub(crate) bundle_name: &'a str,
+    pub(crate) bundle_version: &'a str,
+    pub(crate) calibrator_version: &'a str,
+}
+
+/// What the caller said about the event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Event<'a> {
+    /// The caller's id of the decision.
+    pub decision_id: Option<&'a str>,
+    /// The caller's id of the request that led here.
+    pub correlation_id: Option<&'a str>,
+    /// When the event happened, milliseconds since 1970.
+    pub event_time: Option<i64>,
+    /// Names that the schema does not know.
+    pub unknown: &'a [String],
+    /// Position in the log.
+    pub counter: u64,
+}
+
+impl Decision {
+    /// Whether anything kept the whole model from speaking on whole data.
+    pub fn degraded(&self) -> bool {
+        self.stand_ins > 0
+    }
+
+    /// The record as JSON; the same decision gives the same bytes on every runtime.
+    pub(crate) fn record(&self, setting: Setting<'_>, row: &FeatureRow, event: Event<'_>) -> String {
+        let mut json = Writer::object();
+        json.text_or_null("decision_id", event.decision_id);
+        json.text_or_null("correlation_id", event.correlation_id);
+        json.integer_or_null("event_time", event.event_time);
+        json.text("use_case", &setting.policy.use_case);
+        json.text("action", self.action.name());
+        let label = setting.policy.labels.iter().zip(Action::ALL).find(|(_, action)| *action == self.action);
+        json.text_or_null("label", label.map(|(label, _)| label.as_str()));
+        json.text("source", self.source.name());
+        json.text_or_null("source_detail", self.source_detail(setting));
+        json.number("margin", self.scored.map(|(margin, _)| margin.0));
+        json.number("probability", self.scored.map(|(_, probability)| probability.get()));
+        self.write_economics(&mut json);
+        let segment = self.segment.and_then(|index| setting.policy.segments.get(index));
+        json.text_or_null("segment", segment.map(|segment| segment.name.as_str()));
+        // Reasons, rules, overrides, releases and shadows are written by later versions.
+        ["reasons", "rules_fired", "overrides"].iter().for_each(|key| json.empty_list(key));
+        write_states(&mut json, setting.schema, row);
+        json.list("unknown_features", event.unknown.iter().map(String::as_str));
+        json.boolean("degraded", self.degraded());
+        json.text("bundle_digest", setting.bundle_digest);
+        json.text("bundle_name", setting.bundle_name);
+        json.text("bundle_version", setting.bundle_version);
+        json.text("calibrator_version", setting.calibrator_version);
+        json.integer_or_null("release_sequence", None);
+        json.text("slot", "stable");
+        json.empty_list("shadow");
+        json.integer_or_null("counter", i64::try_from(event.counter).ok());
+        json.text("module_version", env!("CARGO_PKG_VERSION"));
+        json.integer_or_null("record_version", Some(1));
+        json.finish()
+    }
+
+    fn source_detail<'a>(&self, setting: Setting<'a>) -> Option<&'a str> {
+        let policy = setting.policy;
+        match self.source {
+            Source::CutOffs => None,
+            Source::Segment(index) | Source::SegmentCap(index) => policy.segments.get(index).map(|s| s.name.as_str()),
+            Source::MissingCap(id) | Source::MissingFloor(id) => setting.schema.get(id).map(|f| f.name.as_str()),
+            Source::Required(index) => policy.required.get(index).map(|group| group.name.as_str()),
+        }
+    }
+
+    fn write_economics(&self, json: &mut Writer) {
+        json.open("cutoffs");
+        json.number("challenge", self.cutoffs.challenge());
+        json.number("block", Some(self.cutoffs.block()));
+        json.close();
+        match self.expected_cost {
+            None => json.null("expected_cost"),
+            Some(costs) => {
+                json.open("expected_cost");
+                json.number("allow", Some(costs.allow));
+                json.number("challenge", Some(costs.challenge));
+                json.number("block", Some(costs.block));
+                json.close();
+            }
+        }
+    }
+}
+
+/// Only what is not present, by feature name, in schema order.
+fn write_states(json: &mut Writer, schema: &Schema, row: &FeatureRow) {
+    json.open("feature_states");
+    let cells = schema.features().iter().zip(row.states());
+    for (feature, state) in cells.filter(|(_, state)| **state != State::Present) {
+        json.text(&feature.name, state.name());
+    }
+    json.close();
+}

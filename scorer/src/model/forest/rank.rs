@@ -1,0 +1,124 @@
+//! Values to ranks: each feature is compared with its thresholds once per row.
+//!
+//! A value's rank is the number of the feature's thresholds below it, so
+//! `value <= threshold[k]` exactly when `rank <= k`. Missing values and category sets
+//! are settled here too: they cost a slot, not a test in every node.
+
+use super::kernel::Word;
+use super::wire::Missing;
+use alloc::vec::Vec;
+
+/// LightGBM's zero: its `kZeroThreshold` is the float 1e-35 as a double.
+const ZERO: f64 = 1e-35f32 as f64;
+
+/// Whether LightGBM takes a value for zero.
+pub(super) fn is_zero(value: f64) -> bool {
+    (-ZERO..=ZERO).contains(&value)
+}
+
+/// How a row of values becomes a row of slots.
+#[derive(Debug, Default)]
+pub(super) struct Ranks {
+    pub(super) features: Vec<FeatureRanks>,
+    pub(super) sets: Vec<SetSlot>,
+    /// Number of slots.
+    pub(super) slots: usize,
+    /// Values within 1e-35 of zero count as zero (LightGBM drops them on input).
+    pub(super) tiny_is_zero: bool,
+}
+
+/// One feature's thresholds and the slots that its rank goes to.
+#[derive(Debug)]
+pub(super) struct FeatureRanks {
+    pub(super) feature: usize,
+    /// Ascending, padded with infinity to a power of two less one.
+    pub(super) thresholds: Vec<f64>,
+    /// Rank of zero, which a missing value counts as where nothing else is said.
+    pub(super) zero: u32,
+    pub(super) slots: Vec<NumberSlot>,
+}
+
+/// Where a rank goes, and what a missing value does there.
+#[derive(Debug)]
+pub(super) struct NumberSlot {
+    pub(super) slot: usize,
+    pub(super) missing: Missing,
+    pub(super) default_left: bool,
+}
+
+/// A slot for "category is in this set".
+#[derive(Debug)]
+pub(super) struct SetSlot {
+    pub(super) slot: usize,
+    pub(super) feature: usize,
+    /// Bit c of the set: words of 32 bits.
+    pub(super) bits: Vec<u32>,
+}
+
+impl FeatureRanks {
+    /// Pads the thresholds so that every search takes the same steps.
+    pub(super) fn new(feature: usize, mut thresholds: Vec<f64>) -> Self {
+        let zero = thresholds.partition_point(|threshold| *threshold < 0.0) as u32;
+        let padded = (thresholds.len() + 1).next_power_of_two() - 1;
+        thresholds.resize(padded, f64::INFINITY);
+        Self { feature, thresholds, zero, slots: Vec::new() }
+    }
+
+    /// Number of thresholds below the value; 0 for NaN. No branch depends on the value.
+    #[inline(always)]
+    fn rank(&self, value: f64) -> u32 {
+        let mut rank = 0;
+        let mut half = self.thresholds.len().div_ceil(2);
+        while half > 0 {
+            let probe = self.thresholds.get(rank + half - 1).copied().unwrap_or(f64::INFINITY);
+            rank += if probe < value { half } else { 0 };
+            half /= 2;
+        }
+        rank as u32
+    }
+}
+
+impl Ranks {
+    /// Fills the slots for one row.
+    pub(super) fn fill<W: Word>(&self, row: &[f64], slots: &mut Vec<W>) {
+        slots.resize(self.slots.max(W::SLOTS), W::default());
+        for feature in &self.features {
+            let mut value = row.get(feature.feature).copied().unwrap_or(f64::NAN);
+            if self.tiny_is_zero && is_zero(value) {
+                value = 0.0;
+            }
+            let nan = value.is_nan();
+            let rank = if nan { feature.zero } else { feature.rank(value) };
+            for target in &feature.slots {
+                let missing = match target.missing {
+                    Missing::IsZero => false,
+                    Missing::Nan => nan,
+                    Missing::ZeroOrNan => nan || is_zero(value),
+                };
+                let default = if target.default_left { 0 } else { W::HIGHEST_RANK };
+                if let Some(slot) = slots.get_mut(target.slot) {
+                    *slot = W::rank(if missing { default } else { rank });
+                }
+            }
+        }
+        for set in &self.sets {
+            let value = row.get(set.feature).copied().unwrap_or(f64::NAN);
+            if let Some(slot) = slots.get_mut(set.slot) {
+                *slot = W::rank(if set.contains(value) { 0 } else { W::HIGHEST_RANK });
+            }
+        }
+    }
+}
+
+impl SetSlot {
+    /// Whether the value, truncated to an integer, is in the set; NaN, negative and
+    /// unlisted categories are not.
+    fn contains(&self, value: f64) -> bool {
+        let truncated = libm::trunc(value);
+        if !(truncated >= 0.0 && truncated < (self.bits.len() * 32) as f64) {
+            return false;
+        }
+        let category = truncated as usize;
+        self.bits.get(category / 32).is_some_and(|word| word >> (category % 32) & 1 == 1)
+    }
+}

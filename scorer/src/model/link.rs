@@ -1,0 +1,98 @@
+//! Links: from raw scores to the response that the trainer's `predict` gives.
+
+use crate::error::{Code, Error, Result, ensure};
+use crate::math;
+use minicbor::{Decode, Encode};
+
+/// A link on the wire.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct LinkWire {
+    /// The link's number, see [`Link::to_wire`].
+    #[n(0)]
+    pub kind: u32,
+    /// Its parameter: the sigmoid's slope.
+    #[n(1)]
+    pub parameter: Option<f64>,
+}
+
+/// How raw scores become responses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Link {
+    /// The score itself.
+    Identity,
+    /// 1 / (1 + exp(-slope x)), each output on its own.
+    Logistic {
+        /// LightGBM's `sigmoid` parameter.
+        slope: f64,
+    },
+    /// Softmax over the outputs.
+    Softmax,
+    /// e^x.
+    Exp,
+    /// ln(1 + e^x), as LightGBM's cross_entropy_lambda.
+    SoftPlus,
+    /// sign(x) x^2, as LightGBM's reg_sqrt.
+    SignedSquare,
+}
+
+impl Link {
+    /// The link as it stands in a model part.
+    pub fn to_wire(self) -> LinkWire {
+        let (kind, parameter) = match self {
+            Self::Identity => (0, None),
+            Self::Logistic { slope } => (1, Some(slope)),
+            Self::Softmax => (2, None),
+            Self::Exp => (3, None),
+            Self::SoftPlus => (4, None),
+            Self::SignedSquare => (5, None),
+        };
+        LinkWire { kind, parameter }
+    }
+
+    /// Reads a link for a model with so many outputs.
+    ///
+    /// # Errors
+    /// `MODEL` for an unknown link, a slope that is not positive, a softmax of one.
+    pub fn parse(wire: LinkWire, outputs: usize) -> Result<Self> {
+        let link = match (wire.kind, wire.parameter) {
+            (0, None) => Self::Identity,
+            (1, Some(slope)) if slope > 0.0 && slope.is_finite() => Self::Logistic { slope },
+            (2, None) => Self::Softmax,
+            (3, None) => Self::Exp,
+            (4, None) => Self::SoftPlus,
+            (5, None) => Self::SignedSquare,
+            _ => return Err(Error::new(Code::Model, "model: unknown link or wrong parameter")),
+        };
+        ensure(link != Self::Softmax || outputs > 1, Code::Model, "model: softmax of a single output")?;
+        Ok(link)
+    }
+
+    /// Whether a response is a probability.
+    pub fn gives_probability(self) -> bool {
+        matches!(self, Self::Logistic { .. } | Self::Softmax)
+    }
+
+    /// Turns raw scores into responses, in place.
+    pub fn apply(self, outputs: &mut [f64]) {
+        match self {
+            Self::Identity => {}
+            Self::Softmax => softmax(outputs),
+            Self::Logistic { slope } => each(outputs, |x| 1.0 / (1.0 + math::exp(-slope * x))),
+            Self::Exp => each(outputs, math::exp),
+            Self::SoftPlus => each(outputs, |x| math::ln_1p(math::exp(x))),
+            Self::SignedSquare => each(outputs, |x| if x < 0.0 { -x * x } else { x * x }),
+        }
+    }
+}
+
+fn each(outputs: &mut [f64], link: impl Fn(f64) -> f64) {
+    outputs.iter_mut().for_each(|output| *output = link(*output));
+}
+
+fn softmax(outputs: &mut [f64]) {
+    let highest = outputs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    each(outputs, |x| math::exp(x - highest));
+    let sum: f64 = outputs.iter().sum();
+    each(outputs, |x| x / sum);
+}

@@ -1,0 +1,130 @@
+//! Models: a row of numbers in, raw scores out.
+//!
+//! A model knows nothing of schemas, probabilities' use, or policies.
+
+pub mod forest;
+mod linear;
+mod link;
+
+pub use linear::{Linear, LinearWire};
+pub use link::{Link, LinkWire};
+
+use crate::error::{Code, Error, Result, ensure};
+use crate::math;
+use alloc::vec::Vec;
+use forest::Forest;
+
+/// A raw score: log-odds for logistic models, the plain sum otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Margin(pub f64);
+
+/// A loaded model.
+#[derive(Debug)]
+pub enum Model {
+    /// Decision trees.
+    Forest(Forest),
+    /// Weighted sum.
+    Linear(Linear),
+}
+
+/// Working memory of one evaluation, reused from row to row.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    pub(crate) forest: forest::Scratch,
+    outputs: Vec<f64>,
+}
+
+/// What one row comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Risk {
+    /// The raw score of the risk.
+    pub margin: Margin,
+    /// The risk's probability by the model's own link.
+    pub by_link: f64,
+}
+
+impl Model {
+    /// Parses a model part of the given format.
+    ///
+    /// # Errors
+    /// `MALFORMED`, `LIMIT` or `MODEL`.
+    pub fn parse(format: &str, part: &[u8]) -> Result<Self> {
+        match format {
+            "forest/1" => Forest::parse(part).map(Self::Forest),
+            "linear/1" => Linear::parse(part).map(Self::Linear),
+            _ => Err(Error::new(Code::Malformed, "model: unknown format")),
+        }
+    }
+
+    /// Names of the features, in the order of a row's values.
+    pub fn features(&self) -> &[alloc::string::String] {
+        match self {
+            Self::Forest(forest) => &forest.features,
+            Self::Linear(linear) => &linear.features,
+        }
+    }
+
+    /// The link from raw scores to responses.
+    pub fn link(&self) -> &Link {
+        match self {
+            Self::Forest(forest) => &forest.link,
+            Self::Linear(linear) => &linear.link,
+        }
+    }
+
+    /// Raw scores per row.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Forest(forest) => forest.outputs,
+            Self::Linear(_) => 1,
+        }
+    }
+
+    /// Raw scores of one row; NaN stands for a missing value.
+    ///
+    /// `row` has one value per feature; values beyond them are not read.
+    pub fn raw<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> &'s [f64] {
+        scratch.outputs.clear();
+        match self {
+            Self::Forest(forest) => forest.raw(row, &mut scratch.forest, &mut scratch.outputs),
+            Self::Linear(linear) => scratch.outputs.push(linear.raw(row)),
+        }
+        &scratch.outputs
+    }
+
+    /// Responses of one row: raw scores through the model's own link.
+    pub fn response<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> &'s [f64] {
+        self.raw(row, scratch);
+        self.respond(&mut scratch.outputs);
+        &scratch.outputs
+    }
+
+    fn respond(&self, outputs: &mut [f64]) {
+        if let Self::Forest(Forest { averaged_over: Some(count), .. }) = self {
+            outputs.iter_mut().for_each(|output| *output /= f64::from(*count));
+        }
+        self.link().apply(outputs);
+    }
+
+    /// The risk of one row, from the outputs that the author named as risky.
+    pub fn risk(&self, row: &[f64], scratch: &mut Scratch) -> Risk {
+        self.raw(row, scratch);
+        let raw = scratch.outputs.first().copied().unwrap_or(f64::NAN);
+        self.respond(&mut scratch.outputs);
+        match (self, scratch.outputs.as_slice()) {
+            (Self::Forest(forest), responses @ [_, _, ..]) => {
+                let risky = forest.risk.iter().filter_map(|output| responses.get(*output));
+                let by_link = risky.sum::<f64>();
+                Risk { margin: Margin(math::logit(by_link)), by_link }
+            }
+            (_, responses) => Risk { margin: Margin(raw), by_link: responses.first().copied().unwrap_or(f64::NAN) },
+        }
+    }
+}
+
+/// Checks the names of a model's features.
+fn feature_names(wire: &[&str]) -> Result<Vec<alloc::string::String>> {
+    ensure(wire.len() <= crate::limits::FEATURES, Code::Limit, "model: too many features")?;
+    ensure(!wire.is_empty(), Code::Model, "model: no features")?;
+    Ok(wire.iter().map(|name| (*name).into()).collect())
+}

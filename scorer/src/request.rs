@@ -1,0 +1,281 @@
+//! JSON requests, read in one pass straight into a [`FeatureRow`].
+//!
+//! ```json
+//! {"decision_id": "d-1", "correlation_id": "c-1", "event_time": 1760000000000,
+//!  "features": {"ip_signups_1h": 7, "is_tor": false, "country": "DE"},
+//!  "context": {"merchant": "m-7"}, "states": {"asn_risk": "timed_out"}}
+//! ```
+//! Only `features` has to be there. Bad *values* lead to feature states; a request that
+//! is not of this form is an error that names the byte.
+
+use crate::error::{Code, Error, Result, ensure};
+use crate::features::{FeatureRow, Raw, State};
+use crate::limits;
+use crate::schema::{FeatureId, Schema};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// One request: the row to score and what the record repeats of it.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The caller's id of the decision.
+    pub decision_id: Option<String>,
+    /// The caller's id of the request that led here.
+    pub correlation_id: Option<String>,
+    /// When the event happened, milliseconds since 1970.
+    pub event_time: Option<i64>,
+    /// Position in the caller's log; without it the scorer counts itself.
+    pub counter: Option<u64>,
+    /// Names that the schema does not know: the first few, for the record.
+    pub unknown: Vec<String>,
+    /// The checked row.
+    pub row: FeatureRow,
+}
+
+impl Request {
+    /// Parses a JSON request.
+    ///
+    /// # Errors
+    /// `LIMIT` when it is too long, `REQUEST` with the byte offset when it is not JSON
+    /// of the form above.
+    pub fn parse(schema: &Schema, json: &[u8]) -> Result<Self> {
+        ensure(json.len() <= limits::REQUEST_BYTES, Code::Limit, "request: longer than any may be")?;
+        let mut reader = Reader::new(schema);
+        let mut input = serde_json::Deserializer::from_slice(json);
+        let read = reader.deserialize(&mut input).and_then(|()| input.end());
+        read.map_err(|error| {
+            let what = reader.problem.unwrap_or("request: not valid JSON, byte");
+            Error::new(Code::Request, what).at(offset(json, error.line(), error.column()))
+        })?;
+        ensure(reader.has_features, Code::Request, "request: no object named features")?;
+        Ok(reader.finish())
+    }
+}
+
+/// Byte offset of a line and column, both counted from 1.
+fn offset(json: &[u8], line: usize, column: usize) -> usize {
+    let newlines = json.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let start = if line > 1 { newlines.skip(line - 2).next().unwrap_or(0) } else { 0 };
+    start + column.saturating_sub(1)
+}
+
+/// The state of one parse.
+struct Reader<'s> {
+    schema: &'s Schema,
+    request: Request,
+    seen: Vec<bool>,
+    states: Vec<(FeatureId, State)>,
+    has_features: bool,
+    problem: Option<&'static str>,
+}
+
+impl<'s> Reader<'s> {
+    fn new(schema: &'s Schema) -> Self {
+        let request = Request { row: FeatureRow::empty(schema), ..Request::default() };
+        let seen = alloc::vec![false; schema.features().len()];
+        Self { schema, request, seen, states: Vec::new(), has_features: false, problem: None }
+    }
+
+    /// States said by the caller outrank values, wherever they stood in the request.
+    fn finish(mut self) -> Request {
+        for (id, state) in &self.states {
+            self.request.row.set(self.schema, *id, Raw::Without(*state));
+        }
+        self.request
+    }
+
+    /// Stores a value; a second one for the same feature makes it invalid.
+    fn store(&mut self, id: FeatureId, raw: Raw<'_>) {
+        let twice = self.seen.get_mut(id.0).is_some_and(|seen| core::mem::replace(seen, true));
+        self.request.row.set(self.schema, id, if twice { Raw::Other } else { raw });
+    }
+
+    fn unknown(&mut self, name: &str) {
+        if self.request.unknown.len() < limits::UNKNOWN_NAMES {
+            let end = name.floor_char_boundary(limits::NAME_BYTES);
+            self.request.unknown.push(name.get(..end).unwrap_or_default().into());
+        }
+    }
+
+    fn fail<E: serde::de::Error>(&mut self, problem: &'static str) -> E {
+        self.problem = Some(problem);
+        E::custom("")
+    }
+
+    fn text<E: serde::de::Error>(&mut self, text: Option<String>) -> Result<Option<String>, E> {
+        match text {
+            Some(text) if text.len() > limits::TEXT_BYTES => Err(self.fail("request: id is too long, byte")),
+            text => Ok(text),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Reader<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Reader<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "features" | "context" => {
+                    self.has_features |= key == "features";
+                    map.next_value_seed(Values(self))?;
+                }
+                "states" => map.next_value_seed(States(self))?,
+                "decision_id" => {
+                    let text = map.next_value()?;
+                    self.request.decision_id = self.text(text)?;
+                }
+                "correlation_id" => {
+                    let text = map.next_value()?;
+                    self.request.correlation_id = self.text(text)?;
+                }
+                "event_time" => self.request.event_time = map.next_value()?,
+                "counter" => self.request.counter = map.next_value()?,
+                _ => return Err(self.fail("request: unknown field, byte")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The object of values by feature name.
+struct Values<'r, 's>(&'r mut Reader<'s>);
+
+impl<'de> DeserializeSeed<'de> for Values<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of feature values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            match self.0.schema.find(&name) {
+                Some(id) => map.next_value_seed(Value { reader: self.0, id })?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                    self.0.unknown(&name);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One feature's value, of any JSON type.
+struct Value<'r, 's> {
+    reader: &'r mut Reader<'s>,
+    id: FeatureId,
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a feature value")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.reader.store(self.id, Raw::Number(number));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.reader.store(self.id, Raw::Number(number as f64));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.reader.store(self.id, Raw::Number(number as f64));
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
+        self.reader.store(self.id, Raw::Boolean(flag));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.reader.store(self.id, Raw::Text(text));
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.reader.store(self.id, Raw::Without(State::Null));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        self.reader.store(self.id, Raw::Other);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        self.reader.store(self.id, Raw::Other);
+        Ok(())
+    }
+}
+
+/// The object of states by feature name.
+struct States<'r, 's>(&'r mut Reader<'s>);
+
+impl<'de> DeserializeSeed<'de> for States<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for States<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of feature states")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, state)) = map.next_entry::<String, String>()? {
+            let state = State::from_name(&state).filter(|state| *state != State::Present);
+            let Some(state) = state else { return Err(self.0.fail("request: unknown feature state, byte")) };
+            match self.0.schema.find(&name) {
+                Some(id) if self.0.states.len() < limits::FEATURES => self.0.states.push((id, state)),
+                Some(_) => return Err(A::Error::custom("")),
+                None => self.0.unknown(&name),
+            }
+        }
+        Ok(())
+    }
+}

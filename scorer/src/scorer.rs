@@ -1,0 +1,193 @@
+//! One verified bundle, ready to decide.
+
+use crate::ABI_VERSION;
+use crate::bundle::{Bundle, BundleDigest, Manifest, Role, Verified};
+use crate::calibrator::{Calibrator, Curve, Probability};
+use crate::decision::{Decision, Event, Setting};
+use crate::error::{Code, Error, Result, ensure};
+use crate::features::FeatureRow;
+use crate::golden;
+use crate::json::Writer;
+use crate::model::{Model, Risk, Scratch};
+use crate::policy::{Policy, Source};
+use crate::request::Request;
+use crate::schema::{Kind, Schema};
+use alloc::string::{String, ToString};
+
+/// A bundle that was verified, parsed, and passed its own golden rows.
+#[derive(Debug)]
+pub struct Scorer {
+    manifest: Manifest,
+    digest: String,
+    schema: Schema,
+    model: Model,
+    calibrator: Calibrator,
+    policy: Policy,
+    golden_rows: usize,
+    unknown_parts: usize,
+}
+
+impl Scorer {
+    /// Activates a verified bundle: parse, cross-check, self-test.
+    ///
+    /// # Errors
+    /// `MALFORMED`, `LIMIT`, `SCHEMA`, `MODEL`, `POLICY` or `SELF_TEST`.
+    pub fn activate(bundle: &Verified<Bundle>) -> Result<Self> {
+        let schema = Schema::parse(bundle.part(Role::Schema))?;
+        let model = Model::parse(bundle.format(Role::Model), bundle.part(Role::Model))?;
+        agree(&schema, &model)?;
+        let calibrator = Calibrator::parse(bundle.part(Role::Calibrator))?;
+        let needs_probability = calibrator.reads_probability || calibrator.curve == Curve::Identity;
+        let fits = !needs_probability || model.link().gives_probability();
+        ensure(fits, Code::Policy, "calibrator: reads a probability, which this model does not give")?;
+        let policy = Policy::parse(bundle.part(Role::Policy), &schema)?;
+        let golden_rows = golden::check(bundle.part(Role::Golden), &model, &calibrator)?;
+        Ok(Self {
+            digest: bundle.manifest.digest.to_string(),
+            manifest: bundle.manifest.clone(),
+            schema,
+            model,
+            calibrator,
+            policy,
+            golden_rows,
+            unknown_parts: bundle.unknown_parts().count(),
+        })
+    }
+
+    /// Decides for one row: the whole line a request follows.
+    pub fn score(&self, row: &FeatureRow, scratch: &mut Scratch) -> Decision {
+        if let Some(group) = self.policy.absent_group(row) {
+            return self.fall_back(row, Source::Required(group));
+        }
+        let Risk { margin, by_link } = self.model.risk(row.values(), scratch);
+        let probability = self.calibrator.apply(margin, by_link);
+        let ruling = self.policy.rule(&self.schema, row, probability);
+        Decision {
+            action: ruling.action,
+            source: ruling.source,
+            segment: ruling.segment,
+            scored: Some((margin, probability)),
+            cutoffs: ruling.cutoffs,
+            expected_cost: ruling.expected_cost,
+            stand_ins: row.stand_ins(),
+        }
+    }
+
+    /// Scores a JSON request and writes the decision record; `count` is the counter of
+    /// the record unless the request brings its own.
+    ///
+    /// # Errors
+    /// `REQUEST` or `LIMIT` for input that is no request.
+    pub fn score_json(&self, json: &[u8], count: u64, scratch: &mut Scratch) -> Result<String> {
+        let request = Request::parse(&self.schema, json)?;
+        let decision = self.score(&request.row, scratch);
+        let event = Event {
+            decision_id: request.decision_id.as_deref(),
+            correlation_id: request.correlation_id.as_deref(),
+            event_time: request.event_time,
+            unknown: &request.unknown,
+            counter: request.counter.unwrap_or(count),
+        };
+        Ok(self.record(&decision, &request.row, event))
+    }
+
+    /// The record of a decision on a row.
+    pub fn record(&self, decision: &Decision, row: &FeatureRow, event: Event<'_>) -> String {
+        let setting = Setting {
+            schema: &self.schema,
+            policy: &self.policy,
+            bundle_digest: &self.digest,
+            bundle_name: &self.manifest.name,
+            bundle_version: &self.manifest.version,
+            calibrator_version: &self.calibrator.version,
+        };
+        decision.record(setting, row, event)
+    }
+
+    /// The model's own outputs for one row of its features, schema and policy aside.
+    ///
+    /// # Errors
+    /// `MISUSE` when the row has not one value per scored feature.
+    pub fn predict<'s>(&self, row: &[f64], response: bool, scratch: &'s mut Scratch) -> Result<&'s [f64]> {
+        ensure(row.len() == self.model.features().len(), Code::Misuse, "predict: wrong number of values")?;
+        Ok(if response { self.model.response(row, scratch) } else { self.model.raw(row, scratch) })
+    }
+
+    /// What an embedder needs to know, as JSON: identity, features, actions, limits.
+    pub fn describe(&self) -> String {
+        let mut json = Writer::object();
+        json.text("name", &self.manifest.name);
+        json.text("version", &self.manifest.version);
+        json.text("digest", &self.digest);
+        json.integer_or_null("created_ms", i64::try_from(self.manifest.created_ms).ok());
+        json.integer_or_null("abi", Some(i64::from(ABI_VERSION)));
+        json.text("use_case", &self.policy.use_case);
+        json.list("labels", self.policy.labels.iter().map(String::as_str));
+        json.text("fallback_action", self.policy.fallback.name());
+        json.integer_or_null("outputs", i64::try_from(self.model.outputs()).ok());
+        json.integer_or_null("scored_features", i64::try_from(self.schema.scored().len()).ok());
+        json.integer_or_null("golden_rows", i64::try_from(self.golden_rows).ok());
+        json.integer_or_null("unknown_parts", i64::try_from(self.unknown_parts).ok());
+        json.list("features", self.schema.features().iter().map(|feature| feature.name.as_str()));
+        let kinds = self.schema.features().iter().map(|feature| match feature.kind {
+            Kind::Number(_) => "number",
+            Kind::Integer(_) => "integer",
+            Kind::Boolean => "boolean",
+            Kind::Category(_) => "category",
+        });
+        json.list("kinds", kinds);
+        json.finish()
+    }
+
+    /// The bundle's digest.
+    pub fn digest(&self) -> BundleDigest {
+        self.manifest.digest
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The calibrator.
+    pub fn calibrator(&self) -> &Calibrator {
+        &self.calibrator
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The probability that a model's risk calibrates to.
+    pub fn probability(&self, risk: Risk) -> Probability {
+        self.calibrator.apply(risk.margin, risk.by_link)
+    }
+
+    fn fall_back(&self, row: &FeatureRow, source: Source) -> Decision {
+        Decision {
+            action: self.policy.fallback,
+            source,
+            segment: None,
+            scored: None,
+            cutoffs: self.policy.cutoffs,
+            expected_cost: None,
+            stand_ins: row.stand_ins(),
+        }
+    }
+}
+
+/// The model reads the schema's scored features: same names, same order.
+fn agree(schema: &Schema, model: &Model) -> Result<()> {
+    let (scored, read) = (schema.scored(), model.features());
+    ensure(scored.len() == read.len(), Code::Schema, "schema and model: different number of features")?;
+    match scored.iter().zip(read).position(|(feature, name)| feature.name != *name) {
+        Some(index) => Err(Error::new(Code::Schema, "schema and model: feature names differ, feature").at(index)),
+        None => Ok(()),
+    }
+}

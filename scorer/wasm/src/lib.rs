@@ -1,0 +1,21 @@
+//! `tollgate.wasm`: the decision core behind a C ABI, without a single import.
+//!
+//! `README.md` beside this crate is the ABI's page. Two files: `abi.rs` reads and
+//! writes guest memory and holds all unsafe code; `state.rs` holds what is loaded.
+
+#![no_std]
+#![cfg(target_arch = "wasm32")]
+
+extern crate alloc;
+
+mod abi;
+mod state;
+
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+/// A panic is a bug of this module; it ends in a trap that the host recovers from.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}

@@ -1,0 +1,209 @@
+//! What an instance holds: loaded scorers, the last output, the last error.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use tollgate_scorer::trust::TrustedKeys;
+use tollgate_scorer::{
+    BundleDigest, Code, Decision, Error, Event, FeatureRow, Kind, Raw, Result, Scorer, Scratch, State,
+    Trust, limits, verify,
+};
+
+/// Bundles that one instance may hold at a time.
+const HANDLES: usize = 8;
+/// A bundle and everything parsed from it stay below this many times its length.
+const LOAD_FACTOR: usize = 6;
+/// Memory that loading needs whatever the bundle.
+const LOAD_BYTES: usize = 1 << 20;
+
+/// The compact result of a decision, 64 bytes, little-endian; see the ABI page.
+pub(crate) type Compact = [u8; 64];
+
+/// One instance's state.
+pub(crate) struct Instance {
+    loaded: [Option<Loaded>; HANDLES],
+    /// Bytes of the last text: record, description or error.
+    pub(crate) output: String,
+}
+
+/// One bundle with its working memory.
+struct Loaded {
+    scorer: Scorer,
+    scratch: Scratch,
+    row: FeatureRow,
+    last: Option<Decision>,
+    counter: u64,
+}
+
+impl Instance {
+    pub(crate) const fn new() -> Self {
+        Self { loaded: [const { None }; HANDLES], output: String::new() }
+    }
+
+    /// Verifies and activates a bundle in a free place; returns its handle.
+    pub(crate) fn load(&mut self, file: &[u8], keys: &[u8], digest: Option<[u8; 32]>, now_ms: u64) -> Result<usize> {
+        let full = Error::new(Code::Limit, "load: no free handle, unload a bundle first");
+        let index = self.loaded.iter().position(Option::is_none).ok_or(full)?;
+        admit(file.len())?;
+        let trust = Trust {
+            keys: TrustedKeys::parse(keys)?,
+            expected: digest.map(BundleDigest),
+            now_ms: (now_ms != 0).then_some(now_ms),
+        };
+        let scorer = Scorer::activate(&verify(file, &trust)?)?;
+        let row = FeatureRow::empty(scorer.schema());
+        let loaded = Loaded { scorer, scratch: Scratch::default(), row, last: None, counter: 0 };
+        if let Some(place) = self.loaded.get_mut(index) {
+            *place = Some(loaded);
+        }
+        Ok(index + 1)
+    }
+
+    pub(crate) fn unload(&mut self, handle: usize) -> Result<()> {
+        self.loaded(handle)?;
+        if let Some(place) = handle.checked_sub(1).and_then(|index| self.loaded.get_mut(index)) {
+            *place = None;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn describe(&mut self, handle: usize) -> Result<()> {
+        self.output = self.loaded(handle)?.scorer.describe();
+        Ok(())
+    }
+
+    /// Decides one typed row; cells beyond the given ones are missing.
+    pub(crate) fn score_row(&mut self, handle: usize, values: &[f64], tags: Option<&[u8]>) -> Result<Compact> {
+        self.loaded(handle)?.score_row(values, tags)
+    }
+
+    /// Decides `count` typed rows, each a full schema row.
+    pub(crate) fn score_batch(
+        &mut self,
+        handle: usize,
+        values: &[f64],
+        tags: Option<&[u8]>,
+        count: usize,
+        mut write: impl FnMut(Compact),
+    ) -> Result<()> {
+        let loaded = self.loaded(handle)?;
+        let width = loaded.scorer.schema().features().len();
+        if values.len() != width.saturating_mul(count) {
+            return Err(Error::new(Code::Misuse, "batch: rows have not one value per feature"));
+        }
+        for (index, row) in values.chunks(width).enumerate() {
+            let tags = tags.and_then(|tags| tags.get(index * width..(index + 1) * width));
+            write(loaded.score_row(row, tags)?);
+        }
+        Ok(())
+    }
+
+    /// Writes the record of the last decision made with `score_row` to the output.
+    pub(crate) fn record(&mut self, handle: usize) -> Result<()> {
+        let loaded = self.loaded(handle)?;
+        let none = Error::new(Code::Misuse, "record: no row was scored yet");
+        let decision = loaded.last.ok_or(none)?;
+        let event = Event { counter: loaded.counter, ..Event::default() };
+        self.output = loaded.scorer.record(&decision, &loaded.row, event);
+        Ok(())
+    }
+
+    /// Decides a JSON request and writes the record to the output.
+    pub(crate) fn score_json(&mut self, handle: usize, json: &[u8]) -> Result<()> {
+        let loaded = self.loaded(handle)?;
+        let count = loaded.counter + 1;
+        self.output = loaded.scorer.score_json(json, count, &mut loaded.scratch)?;
+        self.loaded(handle)?.counter = count;
+        Ok(())
+    }
+
+    /// The model's outputs for rows of scored features, one after the other.
+    pub(crate) fn predict(
+        &mut self,
+        handle: usize,
+        rows: &[f64],
+        count: usize,
+        response: bool,
+        mut write: impl FnMut(&[f64]),
+    ) -> Result<()> {
+        let Loaded { scorer, scratch, .. } = self.loaded(handle)?;
+        let width = scorer.schema().scored().len();
+        if rows.len() != width.saturating_mul(count) {
+            return Err(Error::new(Code::Misuse, "predict: rows have not one value per scored feature"));
+        }
+        for row in rows.chunks(width) {
+            write(scorer.predict(row, response, scratch)?);
+        }
+        Ok(())
+    }
+
+    /// Values in a row, values in a row that the model reads, and outputs of the model.
+    pub(crate) fn shape(&mut self, handle: usize) -> Result<(usize, usize, usize)> {
+        let scorer = &self.loaded(handle)?.scorer;
+        Ok((scorer.schema().features().len(), scorer.schema().scored().len(), scorer.model().outputs()))
+    }
+
+    fn loaded(&mut self, handle: usize) -> Result<&mut Loaded> {
+        let place = handle.checked_sub(1).and_then(|index| self.loaded.get_mut(index));
+        place.and_then(Option::as_mut).ok_or(Error::new(Code::Misuse, "no bundle is loaded under this handle"))
+    }
+}
+
+impl Loaded {
+    fn score_row(&mut self, values: &[f64], tags: Option<&[u8]>) -> Result<Compact> {
+        let schema = self.scorer.schema();
+        if values.len() > schema.features().len() || tags.is_some_and(|tags| tags.len() != values.len()) {
+            return Err(Error::new(Code::Misuse, "row: more values than features, or not one tag a value"));
+        }
+        match tags {
+            Some(tags) => {
+                self.row.fill(schema, values.iter().zip(tags).map(|(value, tag)| Raw::from_tagged(*value, *tag)));
+            }
+            None => {
+                let cells = values.iter().zip(schema.features());
+                self.row.fill(schema, cells.map(|(value, feature)| untagged(*value, &feature.kind)));
+            }
+        }
+        let decision = self.scorer.score(&self.row, &mut self.scratch);
+        self.last = Some(decision);
+        self.counter += 1;
+        Ok(compact(&decision))
+    }
+}
+
+/// A cell without a tag: NaN is missing, anything else is of the feature's own type.
+fn untagged(value: f64, kind: &Kind) -> Raw<'static> {
+    match kind {
+        _ if value.is_nan() => Raw::Without(State::Missing),
+        Kind::Category(_) => Raw::Code(value),
+        Kind::Boolean => Raw::from_tagged(value, 3),
+        Kind::Number(_) | Kind::Integer(_) => Raw::Number(value),
+    }
+}
+
+fn compact(decision: &Decision) -> Compact {
+    let (margin, probability) = match decision.scored {
+        Some((margin, probability)) => (margin.0, probability.get()),
+        None => (f64::NAN, f64::NAN),
+    };
+    let costs = decision.expected_cost.map_or([f64::NAN; 3], |costs| [costs.allow, costs.challenge, costs.block]);
+    let mut out = [0; 64];
+    let head = [decision.action as u8, decision.source.number(), u8::from(decision.degraded()), 0];
+    let stand_ins = u32::try_from(decision.stand_ins).unwrap_or(u32::MAX).to_le_bytes();
+    let numbers = [margin, probability, costs[0], costs[1], costs[2]];
+    let bytes = head.into_iter().chain(stand_ins).chain(numbers.into_iter().flat_map(f64::to_le_bytes));
+    out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    out
+}
+
+/// Asks for all the memory that loading may need, before anything is touched: a
+/// refusal becomes an error here and not an abort half-way.
+fn admit(length: usize) -> Result<()> {
+    let refused = Error::new(Code::Limit, "load: not enough memory for a bundle of this size");
+    if length > limits::BUNDLE_BYTES {
+        return Err(Error::new(Code::Limit, "bundle: larger than any bundle may be"));
+    }
+    let bytes = length.saturating_mul(LOAD_FACTOR).saturating_add(LOAD_BYTES);
+    let mut probe = Vec::<u8>::new();
+    probe.try_reserve_exact(bytes).map_err(|_| refused)
+}
+
