@@ -4,11 +4,14 @@
 //! |---|---|
 //! | `source.rs` | `bundle.toml`, as its author writes it |
 //! | `build.rs` | the whole way, in order |
+//! | `bare.rs` | a model on its own |
 //! | `forest.rs` | trees to the forest part |
-//! | `parts.rs` | schema, policy and golden parts |
+//! | `parts.rs` | schema, calibrator and policy parts |
+//! | `golden.rs` | rows with the trainer's predictions |
 //! | `calibration.rs` | fits isotonic, Platt and beta calibrators |
 //! | `sign.rs` | manifest, signature, file |
 
+mod bare;
 mod build;
 pub mod calibration;
 mod forest;
@@ -17,9 +20,10 @@ mod parts;
 mod sign;
 mod source;
 
+pub use bare::bare;
 pub use build::{Built, build};
 pub use forest::model_part;
 pub use golden::Golden;
-pub use parts::{calibrator_part, plain_policy_part, plain_schema_part, policy_part, schema_part};
+pub use parts::{calibrator_part, policy_part, schema_part};
 pub use sign::{PartSource, Provenance, encode, sign};
 pub use source::{BundleSource, CostsSource, codes_of};

@@ -22,27 +22,6 @@ pub fn schema_part(features: &[FeatureSource]) -> Result<PartSource> {
     Ok(PartSource { role: Role::Schema, format: "schema/1", bytes: encode(&SchemaWire { features })? })
 }
 
-/// The schema of a bare model: every feature a number that may be missing.
-///
-/// # Errors
-/// `ENCODING`.
-pub fn plain_schema_part(names: &[String]) -> Result<PartSource> {
-    let features = names.iter().map(|name| FeatureWire {
-        name,
-        kind: 0,
-        min: None,
-        max: None,
-        values: None,
-        scored: true,
-        stand_in: None,
-        at_most: 1,
-        at_least: 0,
-        description: "",
-    });
-    let bytes = encode(&SchemaWire { features: features.collect() })?;
-    Ok(PartSource { role: Role::Schema, format: "schema/1", bytes })
-}
-
 fn feature(source: &FeatureSource) -> Result<FeatureWire<'_>> {
     let named = |what: &str| refused(format!("feature {}: {what}", source.name));
     let stand_in = match &source.missing {
@@ -131,23 +110,6 @@ pub fn policy_part(source: &BundleSource) -> Result<PartSource> {
         costs,
         segments: segments.collect::<Result<_>>()?,
         required: required.collect::<Result<_>>()?,
-    };
-    Ok(PartSource { role: Role::Policy, format: "policy/1", bytes: encode(&wire)? })
-}
-
-/// The policy of a bare model: decides at one half, for `tollgate model`.
-///
-/// # Errors
-/// `ENCODING`.
-pub fn plain_policy_part() -> Result<PartSource> {
-    let wire = PolicyWire {
-        use_case: "predict",
-        labels: LabelsWire { allow: "allow", challenge: "challenge", block: "block" },
-        fallback: Action::Challenge as u32,
-        cutoffs: CutOffsWire { challenge: None, block: 0.5 },
-        costs: None,
-        segments: vec![],
-        required: vec![],
     };
     Ok(PartSource { role: Role::Policy, format: "policy/1", bytes: encode(&wire)? })
 }

@@ -1,7 +1,7 @@
 //! `tollgate model`: a bare model in the sandbox.
 
 use super::output::{self, Output};
-use crate::author::{self, Golden, PartSource, Provenance};
+use crate::author;
 use crate::failure::{Failure, Result};
 use crate::import::{Format, Source};
 use crate::keys;
@@ -10,7 +10,6 @@ use crate::table::{Codes, Table};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
-use tollgate_scorer::{Calibrator, Curve, Model};
 
 #[derive(Subcommand)]
 pub(super) enum ModelCommand {
@@ -122,7 +121,7 @@ impl Input {
         };
         let rows = Table::read(&self.rows)?.features(source.features(), &codes)?;
         let key = keys::generate()?;
-        let file = author::sign(&Provenance { name: "model".into(), ..Provenance::default() }, &parts(&source)?, &key)?;
+        let file = author::bare(&source, &key)?;
         let sandbox = Sandbox::new(Bounds { memory_bytes: 2 << 30, ..Bounds::default() })?;
         let mut instance = sandbox.instance()?;
         let bundle = instance.load(&file, &[key.verifying_key().to_bytes()], None, None)?;
@@ -130,17 +129,6 @@ impl Input {
         let values = instance.predict(bundle, &rows, source.features().len(), outputs, response)?;
         Ok(Predictions { outputs, values })
     }
-}
-
-/// The parts of a bare model: no ranges, no calibration, a policy that nobody asks.
-fn parts(source: &Source) -> Result<Vec<PartSource>> {
-    let risk: &[u32] = if source.outputs() > 1 { &[0] } else { &[] };
-    let model_part = author::model_part(source, risk)?;
-    let model = Model::parse(model_part.format, &model_part.bytes)?;
-    let calibrator_part = author::calibrator_part("none", false, &Curve::Platt { a: -1.0, b: 0.0 })?;
-    let golden = Golden::own(&model).part(&model, &Calibrator::parse(&calibrator_part.bytes)?)?;
-    let schema = author::plain_schema_part(source.features())?;
-    Ok(vec![schema, model_part, calibrator_part, author::plain_policy_part()?, golden])
 }
 
 impl Check {

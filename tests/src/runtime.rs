@@ -1,0 +1,122 @@
+//! Where a bundle can run.
+
+use tollgate_host::sandbox::{Bounds, Instance, LoadedBundle, Sandbox, ScoreError};
+use tollgate_scorer::trust::TrustedKeys;
+use tollgate_scorer::{BundleDigest, Code, Scorer, Scratch, Trust, verify};
+
+/// One way of running the core; holds at most one bundle that serves.
+pub trait Runtime {
+    /// For messages.
+    fn name(&self) -> &'static str;
+    /// Verifies and activates; on failure, what served before still serves.
+    ///
+    /// # Errors
+    /// The core's code.
+    fn load(&mut self, bundle: &[u8], keys: &[u8], digest: Option<[u8; 32]>, now_ms: Option<u64>) -> Result<(), Code>;
+    /// The decision record, or the error text `CODE: ...`.
+    ///
+    /// # Errors
+    /// The error text.
+    fn score_json(&mut self, request: &[u8]) -> Result<String, String>;
+    /// The model's raw scores, or responses.
+    fn predict(&mut self, rows: &[f64], width: usize, outputs: usize, response: bool) -> Vec<f64>;
+}
+
+/// Every runtime that this process can hold.
+///
+/// # Panics
+/// When wasmtime cannot compile the module.
+pub fn runtimes() -> Vec<Box<dyn Runtime>> {
+    vec![Box::new(Native::default()), Box::new(Wasmtime::new(Bounds::default()))]
+}
+
+/// The core linked into this process.
+#[derive(Default)]
+pub struct Native {
+    scorer: Option<Scorer>,
+    counter: u64,
+}
+
+impl Runtime for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn load(&mut self, bundle: &[u8], keys: &[u8], digest: Option<[u8; 32]>, now_ms: Option<u64>) -> Result<(), Code> {
+        let load = || {
+            let trust = Trust { keys: TrustedKeys::parse(keys)?, expected: digest.map(BundleDigest), now_ms };
+            Scorer::activate(&verify(bundle, &trust)?)
+        };
+        self.scorer = Some(load().map_err(|error| error.code)?);
+        self.counter = 0;
+        Ok(())
+    }
+
+    fn score_json(&mut self, request: &[u8]) -> Result<String, String> {
+        let scorer = self.scorer.as_ref().ok_or("nothing loaded")?;
+        let record = scorer.score_json(request, self.counter + 1, &mut Scratch::default());
+        self.counter += u64::from(record.is_ok());
+        record.map_err(|error| error.to_string())
+    }
+
+    fn predict(&mut self, rows: &[f64], width: usize, _: usize, response: bool) -> Vec<f64> {
+        let Some(scorer) = &self.scorer else { return Vec::new() };
+        let mut scratch = Scratch::default();
+        let predicted = rows.chunks(width).map(|row| scorer.predict(row, response, &mut scratch).map(<[f64]>::to_vec));
+        predicted.filter_map(Result::ok).flatten().collect()
+    }
+}
+
+/// `tollgate.wasm` in wasmtime.
+pub struct Wasmtime {
+    /// The running instance, for tests that reach into it.
+    pub instance: Instance,
+    /// The bundle that serves.
+    pub bundle: Option<LoadedBundle>,
+}
+
+impl Wasmtime {
+    /// A fresh instance.
+    ///
+    /// # Panics
+    /// When wasmtime cannot compile the module.
+    pub fn new(bounds: Bounds) -> Self {
+        let instance = Sandbox::new(bounds).and_then(|sandbox| sandbox.instance());
+        Self { instance: instance.unwrap_or_else(|failure| panic!("{failure}")), bundle: None }
+    }
+}
+
+impl Runtime for Wasmtime {
+    fn name(&self) -> &'static str {
+        "wasmtime"
+    }
+
+    fn load(&mut self, bundle: &[u8], keys: &[u8], digest: Option<[u8; 32]>, now_ms: Option<u64>) -> Result<(), Code> {
+        let (keys, _) = keys.as_chunks::<32>();
+        match self.instance.load(bundle, keys, digest, now_ms) {
+            Ok(loaded) => {
+                if let Some(before) = self.bundle.replace(loaded) {
+                    self.instance.unload(before).unwrap_or_else(|error| panic!("unload: {error:?}"));
+                }
+                Ok(())
+            }
+            Err(ScoreError::Refused(code, _)) => Err(code),
+            Err(ScoreError::Lost(text)) => panic!("the module trapped while loading: {text}"),
+        }
+    }
+
+    fn score_json(&mut self, request: &[u8]) -> Result<String, String> {
+        let bundle = self.bundle.ok_or("nothing loaded")?;
+        match self.instance.score_json(bundle, request) {
+            Ok(record) => Ok(record),
+            Err(ScoreError::Refused(_, text)) => Err(text),
+            Err(ScoreError::Lost(text)) => panic!("the module trapped: {text}"),
+        }
+    }
+
+    fn predict(&mut self, rows: &[f64], width: usize, outputs: usize, response: bool) -> Vec<f64> {
+        let Some(bundle) = self.bundle else { return Vec::new() };
+        let predicted = self.instance.predict(bundle, rows, width, outputs, response);
+        predicted.unwrap_or_else(|error| panic!("predict: {error:?}"))
+    }
+}
