@@ -31,6 +31,26 @@ impl Writer {
         self.first = false;
     }
 
+    pub(crate) fn open_list(&mut self, key: &str) {
+        self.key(key);
+        self.text.push('[');
+        self.first = true;
+    }
+
+    /// Opens an object in a list; `close` ends it.
+    pub(crate) fn open_item(&mut self) {
+        if !core::mem::take(&mut self.first) {
+            self.text.push(',');
+        }
+        self.text.push('{');
+        self.first = true;
+    }
+
+    pub(crate) fn close_list(&mut self) {
+        self.text.push(']');
+        self.first = false;
+    }
+
     pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         self.string(value);

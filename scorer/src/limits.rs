@@ -25,6 +25,8 @@ pub const PROVENANCE: usize = 32;
 pub const FEATURES: usize = 10_000;
 /// Values a category feature may take.
 pub const CATEGORIES: usize = 10_000;
+/// Values of all category features of a schema together.
+pub const CATEGORIES_TOTAL: usize = 50_000;
 /// Trees of a forest.
 pub const TREES: usize = 100_000;
 /// Leaves of one tree.

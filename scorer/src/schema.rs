@@ -92,13 +92,16 @@ impl Range {
 pub struct Categories {
     /// By code.
     pub names: Vec<String>,
-    by_name: BTreeMap<String, usize>,
+    /// Codes in the order of their names.
+    sorted: Vec<usize>,
 }
 
 impl Categories {
     /// The code of a name.
     pub fn code(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
+        let name_of = |code: &usize| self.names.get(*code).map_or("", String::as_str);
+        let place = self.sorted.binary_search_by(|code| name_of(code).cmp(name)).ok()?;
+        self.sorted.get(place).copied()
     }
 }
 
@@ -143,6 +146,8 @@ impl Schema {
         let wire: SchemaWire<'_> = cbor::decode(part)?;
         ensure(wire.features.len() <= limits::FEATURES, Code::Limit, "schema: too many features")?;
         ensure(!wire.features.is_empty(), Code::Schema, "schema: no features")?;
+        let categories: usize = wire.features.iter().map(|feature| feature.values.as_ref().map_or(0, Vec::len)).sum();
+        ensure(categories <= limits::CATEGORIES_TOTAL, Code::Limit, "schema: too many categories in all")?;
         let scored = wire.features.iter().take_while(|feature| feature.scored).count();
         let late = wire.features.iter().skip(scored).any(|feature| feature.scored);
         ensure(!late, Code::Schema, "schema: a scored feature stands behind one that is not")?;
@@ -218,6 +223,16 @@ impl Kind {
         }
     }
 
+    /// The kind's stable name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "number",
+            Self::Integer(_) => "integer",
+            Self::Boolean => "boolean",
+            Self::Category(_) => "category",
+        }
+    }
+
     /// Whether a number (or category code) is one that the feature may take.
     pub fn allows(&self, number: f64) -> bool {
         match self {
@@ -237,10 +252,12 @@ impl Categories {
         ensure(!values.is_empty(), Code::Schema, "schema: category without values, feature")?;
         let short = values.iter().all(|value| value.len() <= limits::NAME_BYTES);
         ensure(short, Code::Limit, "schema: category name too long, feature")?;
-        let by_name: BTreeMap<String, usize> =
-            values.iter().enumerate().map(|(code, name)| (String::from(*name), code)).collect();
-        ensure(by_name.len() == values.len(), Code::Schema, "schema: category stands twice, feature")?;
-        Ok(Self { names: values.iter().map(|name| String::from(*name)).collect(), by_name })
+        let name_of = |code: &usize| values.get(*code).copied().unwrap_or_default();
+        let mut sorted: Vec<usize> = (0..values.len()).collect();
+        sorted.sort_unstable_by(|a, b| name_of(a).cmp(name_of(b)));
+        let unique = sorted.is_sorted_by(|a, b| name_of(a) < name_of(b));
+        ensure(unique, Code::Schema, "schema: category stands twice, feature")?;
+        Ok(Self { names: values.iter().map(|name| String::from(*name)).collect(), sorted })
     }
 }
 

@@ -128,14 +128,18 @@ impl Scorer {
         json.integer_or_null("scored_features", i64::try_from(self.schema.scored().len()).ok());
         json.integer_or_null("golden_rows", i64::try_from(self.golden_rows).ok());
         json.integer_or_null("unknown_parts", i64::try_from(self.unknown_parts).ok());
-        json.list("features", self.schema.features().iter().map(|feature| feature.name.as_str()));
-        let kinds = self.schema.features().iter().map(|feature| match feature.kind {
-            Kind::Number(_) => "number",
-            Kind::Integer(_) => "integer",
-            Kind::Boolean => "boolean",
-            Kind::Category(_) => "category",
-        });
-        json.list("kinds", kinds);
+        json.open_list("features");
+        for (index, feature) in self.schema.features().iter().enumerate() {
+            json.open_item();
+            json.text("name", &feature.name);
+            json.text("kind", feature.kind.name());
+            json.boolean("scored", index < self.schema.scored().len());
+            if let Kind::Category(categories) = &feature.kind {
+                json.list("values", categories.names.iter().map(String::as_str));
+            }
+            json.close();
+        }
+        json.close_list();
         json.finish()
     }
 

@@ -221,16 +221,15 @@ fn features_json(scorer: &Scorer) -> Vec<Value> {
     let scored = scorer.schema().scored().len();
     let features = scorer.schema().features().iter().enumerate();
     let entries = features.map(|(index, feature)| {
-        let (kind, allowed) = match &feature.kind {
-            Kind::Number(range) => ("number", json!([range.min, range.max])),
-            Kind::Integer(range) => ("integer", json!([range.min, range.max])),
-            Kind::Boolean => ("boolean", json!([false, true])),
-            Kind::Category(categories) => ("category", json!(categories.names)),
+        let allowed = match &feature.kind {
+            Kind::Number(range) | Kind::Integer(range) => json!([range.min, range.max]),
+            Kind::Boolean => json!([false, true]),
+            Kind::Category(categories) => json!(categories.names),
         };
         let missing = feature.when_missing;
         json!({
             "name": feature.name,
-            "kind": kind,
+            "kind": feature.kind.name(),
             "allowed": allowed,
             "scored": index < scored,
             "when_missing": if missing.stand_in.is_nan() { json!("as_missing") } else { json!(missing.stand_in) },

@@ -208,9 +208,9 @@ fn csv_request(headers: &csv::StringRecord, record: &csv::StringRecord, kinds: &
 /// Kinds by feature name, from the module's own description.
 fn kinds(description: &str) -> BTreeMap<String, String> {
     let described: Value = serde_json::from_str(description).unwrap_or_default();
-    let texts = |key: &str| described[key].as_array().cloned().unwrap_or_default().into_iter();
-    let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
-    texts("features").map(text).zip(texts("kinds").map(text)).collect()
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let features = described["features"].as_array().into_iter().flatten();
+    features.map(|feature| (text(&feature["name"]), text(&feature["kind"]))).collect()
 }
 
 /// Records, as lines or as a table.

@@ -7,6 +7,10 @@ use wasmtime::{Memory, Store, StoreLimits, TypedFunc};
 
 /// Rows that one call predicts at most, so that no call runs into its deadline.
 const PREDICT_ROWS: usize = 1024;
+/// Room for arguments that an instance starts with.
+const ARENA_BYTES: usize = 16 << 10;
+/// Bytes of one compact result.
+const COMPACT_BYTES: usize = 64;
 
 /// A running instance of `tollgate.wasm`.
 pub struct Instance {
@@ -14,6 +18,8 @@ pub struct Instance {
     memory: Memory,
     calls: Calls,
     bounds: Bounds,
+    /// Guest memory that calls lay their arguments in; grows with the largest call.
+    arena: Block,
 }
 
 /// A bundle that an instance holds.
@@ -65,7 +71,7 @@ impl Instance {
         let missing = || Failure::refused("SANDBOX", "the module exports no memory");
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(missing)?;
         let calls = Calls::find(&mut store, instance).map_err(failed)?;
-        Ok(Self { store, memory, calls, bounds })
+        Ok(Self { store, memory, calls, bounds, arena: Block::default() })
     }
 
     /// Verifies and activates a bundle inside the sandbox.
@@ -117,12 +123,11 @@ impl Instance {
     /// As for [`Instance::load`].
     pub fn score_json(&mut self, bundle: LoadedBundle, json: &[u8]) -> Result<String, ScoreError> {
         self.deadline();
-        let block = self.put(json)?;
-        let status = self.calls.score_json.call(&mut self.store, (bundle.0, block.at, block.bytes));
-        let scored = self.status(status);
-        let record = scored.and_then(|_| self.output());
-        self.free(block)?;
-        record
+        let [request] = self.lay_out([json.len()])?;
+        self.write(request, json)?;
+        let status = self.calls.score_json.call(&mut self.store, (bundle.0, request.at, request.bytes));
+        self.status(status)?;
+        self.output()
     }
 
     /// Decides one typed row: values in schema order, a tag each or none at all.
@@ -131,14 +136,14 @@ impl Instance {
     /// As for [`Instance::load`].
     pub fn score_row(&mut self, bundle: LoadedBundle, row: &[f64], tags: Option<&[u8]>) -> Result<Compact, ScoreError> {
         self.deadline();
-        let values = self.put(&bytes_of(row))?;
-        let tags = tags.map(|tags| self.put(tags)).transpose()?.unwrap_or_default();
-        let result = self.reserve(64)?;
-        let arguments = (bundle.0, values.at, tags.at, row.len() as u32, result.at);
+        let [values, result, tagged] = self.lay_out([row.len() * 8, COMPACT_BYTES, tags.map_or(0, <[u8]>::len)])?;
+        self.write_doubles(values, row)?;
+        self.write(tagged, tags.unwrap_or_default())?;
+        let tagged = tags.map_or(0, |_| tagged.at);
+        let arguments = (bundle.0, values.at, tagged, row.len() as u32, result.at);
         let status = self.calls.score_row.call(&mut self.store, arguments);
-        let scored = self.status(status).and_then(|_| self.get(result)).map(|bytes| Compact::read(&bytes));
-        [values, tags, result].into_iter().try_for_each(|block| self.free(block))?;
-        scored
+        self.status(status)?;
+        self.view(result).map(Compact::read)
     }
 
     /// Decides many full rows in one call.
@@ -147,14 +152,12 @@ impl Instance {
     /// As for [`Instance::load`].
     pub fn score_batch(&mut self, bundle: LoadedBundle, values: &[f64], rows: usize) -> Result<Vec<Compact>, ScoreError> {
         self.deadline();
-        let values = self.put(&bytes_of(values))?;
-        let results = self.reserve(rows * 64)?;
-        let arguments = (bundle.0, values.at, 0, rows as u32, results.at);
+        let [block, results] = self.lay_out([values.len() * 8, rows * COMPACT_BYTES])?;
+        self.write_doubles(block, values)?;
+        let arguments = (bundle.0, block.at, 0, rows as u32, results.at);
         let status = self.calls.score_batch.call(&mut self.store, arguments);
-        let scored = self.status(status).and_then(|_| self.get(results));
-        let scored = scored.map(|bytes| bytes.chunks(64).map(Compact::read).collect());
-        [values, results].into_iter().try_for_each(|block| self.free(block))?;
-        scored
+        self.status(status)?;
+        Ok(self.view(results)?.chunks(COMPACT_BYTES).map(Compact::read).collect())
     }
 
     /// The record of the last typed row.
@@ -184,13 +187,12 @@ impl Instance {
         for chunk in rows.chunks(width.max(1) * PREDICT_ROWS) {
             self.deadline();
             let count = chunk.len() / width.max(1);
-            let values = self.put(&bytes_of(chunk))?;
-            let results = self.reserve(count * outputs * 8)?;
+            let [values, results] = self.lay_out([chunk.len() * 8, count * outputs * 8])?;
+            self.write_doubles(values, chunk)?;
             let arguments = (bundle.0, values.at, count as u32, u32::from(response), results.at);
             let status = self.calls.predict.call(&mut self.store, arguments);
-            let bytes = self.status(status).and_then(|_| self.get(results));
-            [values, results].into_iter().try_for_each(|block| self.free(block))?;
-            predicted.extend(bytes?.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)));
+            self.status(status)?;
+            predicted.extend(self.view(results)?.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)));
         }
         Ok(predicted)
     }
@@ -201,13 +203,13 @@ impl Instance {
     /// As for [`Instance::load`].
     pub fn ed25519_verify(&mut self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<bool, ScoreError> {
         self.deadline();
-        let (key, signature) = (self.put(key)?, self.put(signature)?);
-        let message = self.put(message)?;
-        let arguments = (key.at, message.at, message.bytes, signature.at);
+        let [at_key, at_signature, at_message] = self.lay_out([32, 64, message.len()])?;
+        self.write(at_key, key)?;
+        self.write(at_signature, signature)?;
+        self.write(at_message, message)?;
+        let arguments = (at_key.at, at_message.at, at_message.bytes, at_signature.at);
         let status = self.calls.ed25519_verify.call(&mut self.store, arguments);
-        let valid = self.status(status);
-        [key, signature, message].into_iter().try_for_each(|block| self.free(block))?;
-        Ok(valid? == 1)
+        Ok(self.status(status)? == 1)
     }
 
     /// Bytes of memory that the guest has grown to.
@@ -237,13 +239,14 @@ impl Instance {
     fn output(&mut self) -> Result<String, ScoreError> {
         let at = self.calls.output.call(&mut self.store, ()).map_err(lost)?;
         let bytes = self.calls.output_bytes.call(&mut self.store, ()).map_err(lost)?;
-        let text = self.get(Block { at, bytes })?;
+        let text = self.view(Block { at, bytes })?.to_vec();
         String::from_utf8(text).map_err(|error| ScoreError::Lost(error.to_string()))
     }
 
+    /// Memory of its own for what is large and rare: bundles.
     fn put(&mut self, bytes: &[u8]) -> Result<Block, ScoreError> {
         let block = self.reserve(bytes.len())?;
-        self.memory.write(&mut self.store, block.at as usize, bytes).map_err(|error| ScoreError::Lost(error.to_string()))?;
+        self.write(block, bytes)?;
         Ok(block)
     }
 
@@ -254,13 +257,43 @@ impl Instance {
         if at == 0 { Err(refused()) } else { Ok(Block { at, bytes }) }
     }
 
-    fn get(&self, block: Block) -> Result<Vec<u8>, ScoreError> {
+    /// Places for the arguments of one call, side by side in the arena.
+    fn lay_out<const N: usize>(&mut self, lengths: [usize; N]) -> Result<[Block; N], ScoreError> {
+        let total: usize = lengths.iter().map(|length| length.next_multiple_of(8)).sum();
+        if total > self.arena.bytes as usize {
+            let old = std::mem::take(&mut self.arena);
+            self.free(old)?;
+            self.arena = self.reserve(total.max(ARENA_BYTES))?;
+        }
+        let mut at = self.arena.at;
+        Ok(lengths.map(|length| {
+            let block = Block { at, bytes: length as u32 };
+            at += length.next_multiple_of(8) as u32;
+            block
+        }))
+    }
+
+    fn write(&mut self, block: Block, bytes: &[u8]) -> Result<(), ScoreError> {
+        self.memory.write(&mut self.store, block.at as usize, bytes).map_err(|error| ScoreError::Lost(error.to_string()))
+    }
+
+    fn write_doubles(&mut self, block: Block, numbers: &[f64]) -> Result<(), ScoreError> {
         let start = block.at as usize;
-        let bytes = self.memory.data(&self.store).get(start..start + block.bytes as usize);
-        bytes.map(<[u8]>::to_vec).ok_or_else(|| ScoreError::Lost("output lies outside the memory".into()))
+        let memory = self.memory.data_mut(&mut self.store).get_mut(start..start + numbers.len() * 8);
+        let (places, _) = memory.ok_or_else(outside)?.as_chunks_mut::<8>();
+        places.iter_mut().zip(numbers).for_each(|(place, number)| *place = number.to_le_bytes());
+        Ok(())
+    }
+
+    fn view(&self, block: Block) -> Result<&[u8], ScoreError> {
+        let start = block.at as usize;
+        self.memory.data(&self.store).get(start..start + block.bytes as usize).ok_or_else(outside)
     }
 
     fn free(&mut self, block: Block) -> Result<(), ScoreError> {
+        if block.at == 0 {
+            return Ok(());
+        }
         self.calls.free.call(&mut self.store, (block.at, block.bytes)).map_err(lost)
     }
 }
@@ -318,6 +351,6 @@ fn lost(error: wasmtime::Error) -> ScoreError {
     ScoreError::Lost(format!("{error:#}"))
 }
 
-fn bytes_of(numbers: &[f64]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+fn outside() -> ScoreError {
+    ScoreError::Lost("a block lies outside the guest's memory".into())
 }

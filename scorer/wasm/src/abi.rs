@@ -7,11 +7,14 @@
 
 #![allow(unsafe_code)]
 
-use crate::state::{Compact, Instance};
+use crate::state::{Compact, Instance, one_nan};
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::fmt::Write;
 use tollgate_scorer::{ABI_VERSION, Code, Error, Result, limits};
+
+/// Bytes of one compact result.
+const COMPACT_BYTES: u64 = size_of::<Compact>() as u64;
 
 /// The instance's state behind a cell.
 struct Global(UnsafeCell<Instance>);
@@ -99,9 +102,10 @@ pub unsafe extern "C" fn tg_score_row(handle: u32, values: u32, tags: u32, count
     call(|instance| {
         // SAFETY: by the contract.
         let (values, tags) = unsafe { (doubles(values, count)?, optional(tags, count)?) };
+        check(result, COMPACT_BYTES, 1)?;
         let compact = instance.score_row(handle as usize, values, tags)?;
-        // SAFETY: by the contract.
-        unsafe { write_compact(result, 0, compact)? };
+        // SAFETY: checked above, and the host's own by the contract.
+        unsafe { write_compact(result, 0, compact) };
         Ok(i32::from(compact[0]))
     })
 }
@@ -117,10 +121,11 @@ pub unsafe extern "C" fn tg_score_batch(handle: u32, values: u32, tags: u32, row
         let count = batch(rows, width)?;
         // SAFETY: by the contract.
         let (values, tags) = unsafe { (doubles(values, count)?, optional(tags, count)?) };
+        check(results, u64::from(rows) * COMPACT_BYTES, 1)?;
         let mut index = 0;
         instance.score_batch(handle as usize, values, tags, rows as usize, |compact| {
-            // SAFETY: by the contract.
-            let _ = unsafe { write_compact(results, index, compact) };
+            // SAFETY: checked above, and the host's own by the contract.
+            unsafe { write_compact(results, index, compact) };
             index += 1;
         })?;
         Ok(0)
@@ -159,12 +164,13 @@ pub unsafe extern "C" fn tg_predict(handle: u32, values: u32, rows: u32, respons
         let count = batch(rows, width)?;
         // SAFETY: by the contract.
         let values = unsafe { doubles(values, count)? };
+        check(results, u64::from(rows) * outputs as u64 * 8, 1)?;
         let mut target = results as usize as *mut f64;
         instance.predict(handle as usize, values, rows as usize, response != 0, |outputs| {
             for output in outputs {
-                // SAFETY: by the contract there is room for rows x outputs.
+                // SAFETY: checked above, and the host's own by the contract.
                 unsafe {
-                    target.write_unaligned(*output);
+                    target.write_unaligned(one_nan(*output));
                     target = target.add(1);
                 }
             }
@@ -247,19 +253,16 @@ unsafe fn doubles<'a>(offset: u32, count: u32) -> Result<&'a [f64]> {
 
 /// # Safety
 /// `results` has room for `index + 1` results.
-unsafe fn write_compact(results: u32, index: usize, compact: Compact) -> Result<()> {
-    let offset = u64::from(results) + index as u64 * 64;
-    check(u32::try_from(offset).unwrap_or(0), 64, 1)?;
-    // SAFETY: within memory by the check, the host's own by the contract.
-    unsafe { (offset as usize as *mut Compact).write_unaligned(compact) };
-    Ok(())
+unsafe fn write_compact(results: u32, index: usize, compact: Compact) {
+    // SAFETY: by the caller.
+    unsafe { (results as usize as *mut Compact).add(index).write_unaligned(compact) };
 }
 
 /// A range must lie within the memory there is, not start at 0, and be aligned.
 fn check(offset: u32, length: u64, align: u32) -> Result<()> {
     let memory = core::arch::wasm32::memory_size(0) as u64 * 65_536;
     let inside = offset != 0 && offset.is_multiple_of(align) && u64::from(offset) + length <= memory;
-    if inside { Ok(()) } else { Err(Error::new(Code::Misuse, "argument points outside the module's memory")) }
+    if inside { Ok(()) } else { Err(Error::new(Code::Misuse, "argument is 0, not aligned, or outside the module's memory")) }
 }
 
 fn word_count(bytes: u32) -> usize {

@@ -11,7 +11,7 @@ use tollgate_scorer::{
 /// Bundles that one instance may hold at a time.
 const HANDLES: usize = 8;
 /// A bundle and everything parsed from it stay below this many times its length.
-const LOAD_FACTOR: usize = 6;
+const LOAD_FACTOR: usize = 12;
 /// Memory that loading needs whatever the bundle.
 const LOAD_BYTES: usize = 1 << 20;
 
@@ -30,7 +30,8 @@ struct Loaded {
     scorer: Scorer,
     scratch: Scratch,
     row: FeatureRow,
-    last: Option<Decision>,
+    /// The last decision on a typed row, and its place in the log.
+    last: Option<(Decision, u64)>,
     counter: u64,
 }
 
@@ -101,8 +102,8 @@ impl Instance {
     pub(crate) fn record(&mut self, handle: usize) -> Result<()> {
         let loaded = self.loaded(handle)?;
         let none = Error::new(Code::Misuse, "record: no row was scored yet");
-        let decision = loaded.last.ok_or(none)?;
-        let event = Event { counter: loaded.counter, ..Event::default() };
+        let (decision, counter) = loaded.last.ok_or(none)?;
+        let event = Event { counter, ..Event::default() };
         self.output = loaded.scorer.record(&decision, &loaded.row, event);
         Ok(())
     }
@@ -164,8 +165,8 @@ impl Loaded {
             }
         }
         let decision = self.scorer.score(&self.row, &mut self.scratch);
-        self.last = Some(decision);
         self.counter += 1;
+        self.last = Some((decision, self.counter));
         Ok(compact(&decision))
     }
 }
@@ -190,9 +191,14 @@ fn compact(decision: &Decision) -> Compact {
     let head = [decision.action as u8, decision.source.number(), u8::from(decision.degraded()), 0];
     let stand_ins = u32::try_from(decision.stand_ins).unwrap_or(u32::MAX).to_le_bytes();
     let numbers = [margin, probability, costs[0], costs[1], costs[2]];
-    let bytes = head.into_iter().chain(stand_ins).chain(numbers.into_iter().flat_map(f64::to_le_bytes));
+    let bytes = head.into_iter().chain(stand_ins).chain(numbers.into_iter().map(one_nan).flat_map(f64::to_le_bytes));
     out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
     out
+}
+
+/// Engines may give a NaN any sign and payload; what leaves the module has one form.
+pub(crate) fn one_nan(number: f64) -> f64 {
+    if number.is_nan() { f64::NAN } else { number }
 }
 
 /// Asks for all the memory that loading may need, before anything is touched: a

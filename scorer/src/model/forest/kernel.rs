@@ -6,40 +6,59 @@
 //! child off: `next = (node + slots[slot]) >> CHILD`. A leaf has a complement of zero,
 //! so nothing carries, and names itself as its child.
 
-#![expect(clippy::indexing_slicing, reason = "lanes are fixed arrays walked by constant ranges")]
+#![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
 
-use super::layout::{Block, LANES, Layout};
-use alloc::vec::Vec;
+use super::layout::{GROUP, Group, LANES, Layout};
+
+/// Steps in a round over the trees that go deeper.
+const ROUND_STEPS: usize = 6;
 
 /// A node word of one width.
 pub(super) trait Word: Copy + Default + PartialEq + core::fmt::Debug {
     /// The highest rank a slot can hold: above every split, so "go right".
     const HIGHEST_RANK: u32;
-    /// Nodes a block may have.
-    const BLOCK_NODES: usize;
-    /// How many slots a row needs to have, at the least.
+    /// Nodes a group may have, and zeros behind the last group.
+    const GROUP_NODES: usize;
+    /// How many slots a row has at the least, and a forest at the most (0: any number).
     const SLOTS: usize;
+    /// The nodes that a step can reach from a group's first.
+    type Window: ?Sized;
+    /// The slots that a node can name.
+    type Slots: ?Sized;
 
     /// An inner node; `rank` is below [`Word::HIGHEST_RANK`].
     fn inner(slot: usize, rank: u32, left: usize) -> Self;
-    /// A leaf at this index of its block.
+    /// A leaf at this index of its group.
     fn leaf(at: usize) -> Self;
     /// A row's rank as it stands in a slot.
     fn rank(rank: u32) -> Self;
+    /// The nodes from a group's first; `None` is never met in a built layout.
+    fn window(nodes: &[Self]) -> Option<&Self::Window>;
+    /// A row's slots; `None` is never met after `Ranks::fill`.
+    fn slots(slots: &[Self]) -> Option<&Self::Slots>;
     /// The index after one step.
-    fn step(self, slots: &[Self]) -> usize;
+    fn next(self, slots: &Self::Slots) -> usize;
+    /// The node after one step.
+    #[inline(always)]
+    fn step(self, window: &Self::Window, slots: &Self::Slots) -> Self {
+        Self::at(window, self.next(slots))
+    }
+    /// The node at an index.
+    fn at(window: &Self::Window, index: usize) -> Self;
     /// For a leaf, its own index.
-    fn at(self) -> usize;
+    fn index(self) -> usize;
     /// Whether this is a leaf.
     fn is_leaf(self) -> bool;
-    /// The words of a block, as far as this width needs them.
-    fn word(block: &[Self], index: usize) -> Self;
 }
 
+/// Four bytes: 256 slots, 255 thresholds a feature, 65,536 nodes a group. Fixed array
+/// lengths let every index be proven in range, so a step has no test in it.
 impl Word for u32 {
     const HIGHEST_RANK: u32 = 0xff;
-    const BLOCK_NODES: usize = 1 << 16;
+    const GROUP_NODES: usize = 1 << 16;
     const SLOTS: usize = 256;
+    type Window = [u32; 1 << 16];
+    type Slots = [u32; 256];
 
     fn inner(slot: usize, rank: u32, left: usize) -> Self {
         (slot as u32 & 0xff) | (0xff - (rank & 0xff)) << 8 | (left as u32) << 16
@@ -51,29 +70,38 @@ impl Word for u32 {
         rank << 8
     }
     #[inline(always)]
-    fn step(self, slots: &[Self]) -> usize {
-        // INVARIANT: a walk has 256 slots, see `Ranks::fill`.
-        let slot = slots.get((self & 0xff) as usize).copied().unwrap_or_default();
-        (self.wrapping_add(slot) >> 16) as usize
+    fn window(nodes: &[Self]) -> Option<&Self::Window> {
+        nodes.first_chunk()
     }
     #[inline(always)]
-    fn at(self) -> usize {
+    fn slots(slots: &[Self]) -> Option<&Self::Slots> {
+        slots.first_chunk()
+    }
+    #[inline(always)]
+    fn next(self, slots: &Self::Slots) -> usize {
+        (self.wrapping_add(slots[(self & 0xff) as usize]) >> 16) as usize
+    }
+    #[inline(always)]
+    fn at(window: &Self::Window, index: usize) -> Self {
+        window[index & 0xffff]
+    }
+    #[inline(always)]
+    fn index(self) -> usize {
         (self >> 16) as usize
     }
     #[inline(always)]
     fn is_leaf(self) -> bool {
         self & 0xff00 == 0
     }
-    #[inline(always)]
-    fn word(block: &[Self], index: usize) -> Self {
-        block.get(index).copied().unwrap_or_default()
-    }
 }
 
+/// Eight bytes, for what does not fit into four.
 impl Word for u64 {
     const HIGHEST_RANK: u32 = 0xffff;
-    const BLOCK_NODES: usize = 1 << 24;
+    const GROUP_NODES: usize = 1 << 24;
     const SLOTS: usize = 0;
+    type Window = [u64];
+    type Slots = [u64];
 
     fn inner(slot: usize, rank: u32, left: usize) -> Self {
         (slot as u64 & 0xffff) | u64::from(0xffff - (rank & 0xffff)) << 16 | (left as u64) << 32
@@ -85,83 +113,111 @@ impl Word for u64 {
         u64::from(rank) << 16
     }
     #[inline(always)]
-    fn step(self, slots: &[Self]) -> usize {
+    fn window(nodes: &[Self]) -> Option<&Self::Window> {
+        Some(nodes)
+    }
+    #[inline(always)]
+    fn slots(slots: &[Self]) -> Option<&Self::Slots> {
+        Some(slots)
+    }
+    #[inline(always)]
+    fn next(self, slots: &Self::Slots) -> usize {
         let slot = slots.get((self & 0xffff) as usize).copied().unwrap_or_default();
         (self.wrapping_add(slot) >> 32) as usize
     }
     #[inline(always)]
-    fn at(self) -> usize {
+    fn at(window: &Self::Window, index: usize) -> Self {
+        window.get(index).copied().unwrap_or_default()
+    }
+    #[inline(always)]
+    fn index(self) -> usize {
         (self >> 32) as usize
     }
     #[inline(always)]
     fn is_leaf(self) -> bool {
         self & 0xffff_0000 == 0
     }
-    #[inline(always)]
-    fn word(block: &[Self], index: usize) -> Self {
-        block.get(index).copied().unwrap_or_default()
-    }
 }
 
 impl<W: Word> Layout<W> {
-    /// Walks every tree for one row; `exits` gets a leaf position per tree.
+    /// Walks every tree for one row and hands out the leaves' positions in source order.
     ///
-    /// Two phases: a fixed number of steps for the eight trees of a block, which costs
-    /// no branch, then a worklist for the few trees that go deeper.
-    pub(super) fn walk(&self, slots: &[W], exits: &mut Vec<u32>, deep: &mut Vec<u32>) {
-        exits.resize(self.trees, 0);
-        deep.resize(self.trees + LANES, 0);
-        let mut waiting = 0;
-        for block in &self.blocks {
-            waiting = self.walk_block(block, slots, exits, deep, waiting);
-        }
-        for group in deep.get(..waiting).unwrap_or_default().chunks(LANES) {
-            self.finish(group, slots, exits);
-        }
-    }
-
-    /// Phase one for one block; returns the new length of the worklist.
+    /// Group by group: some common steps, eight trees side by side and without a branch;
+    /// then rounds over the few trees that go deeper. Handing leaves out after each group
+    /// lets the processor add them up while it walks the next.
     #[inline(always)]
-    fn walk_block(&self, block: &Block, slots: &[W], exits: &mut [u32], deep: &mut [u32], mut waiting: usize) -> usize {
-        let nodes = self.nodes.get(block.base as usize..).unwrap_or_default();
-        let mut lanes = [W::default(); LANES];
-        for lane in 0..LANES {
-            lanes[lane] = W::word(nodes, lane);
-        }
-        for _ in 0..block.steps {
-            for lane in 0..LANES {
-                lanes[lane] = W::word(nodes, lanes[lane].step(slots));
+    pub(super) fn walk(&self, slots: &[W], mut leaf: impl FnMut(u32)) {
+        let Some(slots) = W::slots(slots) else { return };
+        let mut at = [W::default(); GROUP];
+        let mut deep = [0; GROUP];
+        for group in &self.groups {
+            let nodes = self.nodes.get(group.base as usize..).unwrap_or_default();
+            let Some(window) = W::window(nodes) else { return };
+            let mut waiting = common_steps(group, window, slots, &mut at, &mut deep);
+            while waiting > 0 {
+                waiting = more_steps(waiting, window, slots, &mut at, &mut deep);
             }
+            let trees = at.get(..group.trees as usize).unwrap_or_default();
+            trees.iter().for_each(|node| leaf(group.base + node.index() as u32));
         }
-        for lane in 0..LANES {
-            let tree = block.trees[lane];
-            if let Some(exit) = exits.get_mut(tree as usize) {
-                // For a tree that is not done yet, the child it stands before.
-                *exit = block.base + lanes[lane].at() as u32;
-                if !lanes[lane].is_leaf() {
-                    *exit = block.base + lanes[lane].step(slots) as u32;
-                    if let Some(entry) = deep.get_mut(waiting) {
-                        *entry = tree;
-                        waiting += 1;
-                    }
-                }
-            }
-        }
-        waiting
     }
+}
 
-    /// Phase two: up to eight unfinished trees to their leaves.
-    fn finish(&self, trees: &[u32], slots: &[W], exits: &mut [u32]) {
-        for tree in trees {
-            let base = self.bases.get(*tree as usize).copied().unwrap_or_default();
-            let nodes = self.nodes.get(base as usize..).unwrap_or_default();
-            if let Some(exit) = exits.get_mut(*tree as usize) {
-                let mut word = W::word(nodes, (*exit - base) as usize);
-                while !word.is_leaf() {
-                    word = W::word(nodes, word.step(slots));
-                }
-                *exit = base + word.at() as u32;
+/// Phase one: notes where each tree stands, lists those not at a leaf, counts them.
+///
+/// A function of its own, with few values alive, so that compilers keep the lanes in
+/// registers; and a loop over steps, so that they keep the lanes side by side.
+#[inline(never)]
+fn common_steps<W: Word>(
+    group: &Group,
+    window: &W::Window,
+    slots: &W::Slots,
+    at: &mut [W; GROUP],
+    deep: &mut [u8; GROUP],
+) -> usize {
+    let mut waiting = 0;
+    for first in (0..group.trees as usize).step_by(LANES) {
+        let mut lanes: [W; LANES] = core::array::from_fn(|lane| W::at(window, first + lane));
+        for _ in 0..group.steps {
+            for lane in &mut lanes {
+                *lane = lane.step(window, slots);
             }
         }
+        for (lane, node) in lanes.into_iter().enumerate() {
+            let tree = (first + lane) % GROUP;
+            at[tree] = node;
+            deep[waiting % GROUP] = tree as u8;
+            waiting += usize::from(!node.is_leaf());
+        }
     }
+    waiting
+}
+
+/// A round of phase two; returns how many trees are still not at a leaf.
+#[inline(never)]
+fn more_steps<W: Word>(
+    waiting: usize,
+    window: &W::Window,
+    slots: &W::Slots,
+    at: &mut [W; GROUP],
+    deep: &mut [u8; GROUP],
+) -> usize {
+    let mut still = 0;
+    for first in (0..waiting).step_by(LANES) {
+        // Beyond the list stand trees that are at a leaf, where a step changes nothing,
+        // or that this round has moved already, where more steps do no harm.
+        let trees: [usize; LANES] = core::array::from_fn(|lane| deep[(first + lane) % GROUP] as usize % GROUP);
+        let mut lanes = trees.map(|tree| at[tree]);
+        for _ in 0..ROUND_STEPS {
+            for lane in &mut lanes {
+                *lane = lane.step(window, slots);
+            }
+        }
+        for (lane, (tree, node)) in trees.into_iter().zip(lanes).enumerate() {
+            at[tree] = node;
+            deep[still % GROUP] = tree as u8;
+            still += usize::from(!node.is_leaf() && first + lane < waiting);
+        }
+    }
+    still
 }

@@ -1,102 +1,100 @@
-//! Trees laid out in blocks of eight for the kernel.
+//! Trees laid out in groups for the kernel.
 
 use super::kernel::Word;
 use super::wire::{Split, Streams, TreeSpan};
-use alloc::vec;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Trees that are walked side by side.
 pub(super) const LANES: usize = 8;
-/// Steps that all trees of a block take together; deeper ones go to the worklist.
-const COMMON_STEPS: u32 = 8;
+/// Trees of a group, at the most.
+pub(super) const GROUP: usize = 128;
+/// Steps that all trees of a group take together; deeper ones go on in rounds.
+const COMMON_STEPS: u32 = 6;
 
-/// Blocks of trees with their leaf values.
+/// Groups of trees with their leaf values.
 #[derive(Debug)]
 pub(super) struct Layout<W> {
-    /// Nodes of all blocks; the eight roots of a block come first in it.
+    /// Nodes of all groups; a group's roots come first in it, in the order of its trees.
     pub(super) nodes: Vec<W>,
-    /// In walking order.
-    pub(super) blocks: Vec<Block>,
-    /// Per tree in source order: where its block starts.
-    pub(super) bases: Vec<u32>,
-    /// Number of trees.
-    pub(super) trees: usize,
+    /// In source order.
+    pub(super) groups: Vec<Group>,
     /// Per node position: the leaf's value; zero for inner nodes.
     values: Vec<f64>,
 }
 
-/// Eight trees.
+/// Consecutive trees whose nodes one window holds.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct Group {
     /// Position of the first node.
     pub(super) base: u32,
-    /// Steps taken by all eight.
+    /// Number of trees; their places are filled up to whole lanes.
+    pub(super) trees: u32,
+    /// Steps taken by all.
     pub(super) steps: u32,
-    /// Source positions of the trees; beyond the last tree, `u32::MAX`.
-    pub(super) trees: [u32; LANES],
 }
 
 impl<W: Word> Layout<W> {
     /// Whether the trees fit this width of node.
     pub(super) fn fits(spans: &[TreeSpan], slots: usize, highest_rank: u32) -> bool {
-        let widest = spans.iter().map(TreeSpan::nodes).max().unwrap_or(1);
         let slots_fit = W::SLOTS == 0 || slots <= W::SLOTS;
-        slots_fit && highest_rank <= W::HIGHEST_RANK && widest * LANES <= W::BLOCK_NODES
+        slots_fit && highest_rank <= W::HIGHEST_RANK && Self::group_trees(spans) >= LANES
     }
 
-    /// Lays trees out, shallow ones first so that blocks hold trees of like depth.
+    /// How many trees a group can take, were all as large as the largest.
+    fn group_trees(spans: &[TreeSpan]) -> usize {
+        let widest = spans.iter().map(TreeSpan::nodes).max().unwrap_or(1);
+        (W::GROUP_NODES / widest).min(GROUP) / LANES * LANES
+    }
+
+    /// Lays trees out in source order.
     ///
     /// `leaf_at` is told the position that each leaf of the part is placed at.
     pub(super) fn build(spans: &[TreeSpan], streams: &Streams<'_>, mut leaf_at: impl FnMut(usize, usize)) -> Self {
-        let mut order: Vec<(usize, &TreeSpan)> = spans.iter().enumerate().collect();
-        order.sort_by_key(|(_, span)| span.depth);
-        let nodes: usize = spans.iter().map(TreeSpan::nodes).sum::<usize>() + LANES;
+        let trees = Self::group_trees(spans).max(LANES);
+        let nodes = spans.iter().map(TreeSpan::nodes).sum::<usize>() + spans.len().div_ceil(trees) * LANES;
+        let padding = if W::SLOTS > 0 { W::GROUP_NODES } else { 0 };
         let mut layout = Self {
-            nodes: Vec::with_capacity(nodes),
-            blocks: Vec::with_capacity(spans.len().div_ceil(LANES)),
-            bases: vec![0; spans.len()],
-            trees: spans.len(),
+            nodes: Vec::with_capacity(nodes + padding),
+            groups: Vec::with_capacity(spans.len().div_ceil(trees)),
             values: Vec::with_capacity(nodes),
         };
-        for group in order.chunks(LANES) {
-            layout.push_block(group, streams, &mut leaf_at);
+        for group in spans.chunks(trees) {
+            layout.push_group(group, streams, &mut leaf_at);
         }
+        // Every window must be whole, the last one too.
+        layout.nodes.resize(layout.nodes.len() + padding, W::default());
         layout
     }
 
     /// The value at a leaf's position.
+    #[inline(always)]
     pub(super) fn value(&self, position: u32) -> f64 {
         self.values.get(position as usize).copied().unwrap_or(f64::NAN)
     }
 
     /// How many node positions there are.
     pub(super) fn positions(&self) -> usize {
-        self.nodes.len()
+        self.values.len()
     }
 
-    fn push_block(&mut self, group: &[(usize, &TreeSpan)], streams: &Streams<'_>, leaf_at: &mut impl FnMut(usize, usize)) {
+    fn push_group(&mut self, group: &[TreeSpan], streams: &Streams<'_>, leaf_at: &mut impl FnMut(usize, usize)) {
         let base = self.nodes.len();
-        let mut trees = [u32::MAX; LANES];
-        for (lane, tree) in trees.iter_mut().enumerate() {
-            self.nodes.push(W::leaf(lane));
+        // Places without a tree keep a leaf that nobody reads.
+        for place in 0..group.len().next_multiple_of(LANES) {
+            self.nodes.push(W::leaf(place));
             self.values.push(0.0);
-            if let Some((source, _)) = group.get(lane) {
-                *tree = *source as u32;
-                if let Some(entry) = self.bases.get_mut(*source) {
-                    *entry = base as u32;
-                }
-            }
         }
-        for (lane, (_, span)) in group.iter().enumerate() {
-            self.push_tree(base, lane, span, streams, leaf_at);
+        for (root, span) in group.iter().enumerate() {
+            self.push_tree(base, root, span, streams, leaf_at);
         }
-        let deepest = group.iter().map(|(_, span)| span.depth).max().unwrap_or(0);
         // The roots are loaded before the first step, so depth d takes d steps.
-        let steps = deepest.min(COMMON_STEPS);
-        self.blocks.push(Block { base: base as u32, steps, trees });
+        let steps = group.iter().map(|span| span.depth).max().unwrap_or(0).min(COMMON_STEPS);
+        self.groups.push(Group { base: base as u32, trees: group.len() as u32, steps });
     }
 
-    /// Reads one tree in pre-order; each inner node gets a pair of places for its children.
+    /// Places one tree level by level: the top levels, which every row passes, then share
+    /// a cache line or two, where pre-order would spread them.
     fn push_tree(
         &mut self,
         base: usize,
@@ -105,24 +103,22 @@ impl<W: Word> Layout<W> {
         streams: &Streams<'_>,
         leaf_at: &mut impl FnMut(usize, usize),
     ) {
-        let (mut ranks, mut leaves) = (span.first_rank, span.first_leaf);
-        let mut places = vec![root];
-        for index in span.splits.clone() {
-            let Some(place) = places.pop() else { return };
-            let word = match streams.split(index) {
-                Split::Leaf => {
-                    self.set_value(base + place, streams.leaf(leaves));
-                    leaf_at(leaves, base + place);
-                    leaves += 1;
+        let tree = read_tree(span, streams);
+        let mut queue = VecDeque::from([(0, root)]);
+        while let Some((node, place)) = queue.pop_front() {
+            let word = match tree.get(node).copied() {
+                None => return,
+                Some(Node::Leaf { leaf }) => {
+                    self.set_value(base + place, streams.leaf(leaf));
+                    leaf_at(leaf, base + place);
                     W::leaf(place)
                 }
-                Split::Inner { slot } => {
+                Some(Node::Inner { slot, rank, right }) => {
                     let left = self.nodes.len() - base;
                     self.nodes.extend([W::default(); 2]);
                     self.values.extend([0.0; 2]);
-                    places.extend([left + 1, left]);
-                    let rank = streams.rank(ranks);
-                    ranks += 1;
+                    // In pre-order a left child stands right behind its parent.
+                    queue.extend([(node + 1, left), (right, left + 1)]);
                     W::inner(slot, rank, left)
                 }
             };
@@ -137,4 +133,38 @@ impl<W: Word> Layout<W> {
             *entry = value;
         }
     }
+}
+
+/// A node as read from the streams, still in pre-order.
+#[derive(Clone, Copy)]
+enum Node {
+    Leaf { leaf: usize },
+    Inner { slot: usize, rank: u32, right: usize },
+}
+
+/// Reads a tree and finds out where right children stand.
+fn read_tree(span: &TreeSpan, streams: &Streams<'_>) -> Vec<Node> {
+    let (mut rank, mut leaf) = (span.first_rank, span.first_leaf);
+    let mut nodes = Vec::with_capacity(span.nodes());
+    // Inner nodes whose right child is still to come.
+    let mut waiting = Vec::new();
+    for split in span.splits.clone() {
+        match streams.split(split) {
+            Split::Inner { slot } => {
+                waiting.push(nodes.len());
+                nodes.push(Node::Inner { slot, rank: streams.rank(rank), right: 0 });
+                rank += 1;
+            }
+            Split::Leaf => {
+                nodes.push(Node::Leaf { leaf });
+                leaf += 1;
+                let next = nodes.len();
+                let parent = waiting.pop().and_then(|parent| nodes.get_mut(parent));
+                if let Some(Node::Inner { right, .. }) = parent {
+                    *right = next;
+                }
+            }
+        }
+    }
+    nodes
 }

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `wire.rs` | the part's encoding and its checks |
 //! | `rank.rs` | values to ranks: thresholds are compared once per feature, not per node |
-//! | `layout.rs` | trees to blocks of carry nodes |
+//! | `layout.rs` | trees to groups of carry nodes |
 //! | `kernel.rs` | the walk: eight trees at a time, one addition and one shift a step |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 
@@ -53,22 +53,11 @@ enum Trees {
     Wide(Layout<u64>),
 }
 
-/// Working memory of one evaluation.
+/// Working memory of one evaluation: per slot the row's rank, where the carry needs it.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    narrow: Walk<u32>,
-    wide: Walk<u64>,
-}
-
-/// Working memory of one walk.
-#[derive(Clone, Debug, Default)]
-struct Walk<W> {
-    /// Per slot: the row's rank, shifted to where the carry needs it.
-    slots: Vec<W>,
-    /// Per tree, in source order: position of the leaf it came to.
-    exits: Vec<u32>,
-    /// Trees that are not at a leaf after the common steps.
-    deep: Vec<u32>,
+    narrow: Vec<u32>,
+    wide: Vec<u64>,
 }
 
 impl Forest {
@@ -85,21 +74,21 @@ impl Forest {
         }
     }
 
-    fn sum<W: Word>(&self, layout: &Layout<W>, row: &[f64], walk: &mut Walk<W>, outputs: &mut [f64]) {
-        self.ranks.fill(row, &mut walk.slots);
-        layout.walk(&walk.slots, &mut walk.exits, &mut walk.deep);
-        match (&self.linear, outputs) {
-            (None, [single]) => {
-                *single = walk.exits.iter().fold(0.0, |sum, exit| sum + layout.value(*exit));
-            }
-            (linear, outputs) => {
-                for round in walk.exits.chunks(outputs.len()) {
-                    for (output, exit) in outputs.iter_mut().zip(round) {
-                        let plain = layout.value(*exit);
-                        *output += linear.as_ref().map_or(plain, |linear| linear.value(*exit, row, plain));
-                    }
-                }
-            }
+    fn sum<W: Word>(&self, layout: &Layout<W>, row: &[f64], slots: &mut Vec<W>, outputs: &mut [f64]) {
+        self.ranks.fill(row, slots);
+        if let (None, [single]) = (&self.linear, &mut *outputs) {
+            let mut sum = 0.0;
+            layout.walk(slots, |exit| sum += layout.value(exit));
+            *single = sum;
+            return;
         }
+        let mut next = 0;
+        layout.walk(slots, |exit| {
+            let plain = layout.value(exit);
+            if let Some(output) = outputs.get_mut(next) {
+                *output += self.linear.as_ref().map_or(plain, |linear| linear.value(exit, row, plain));
+            }
+            next = if next + 1 == self.outputs { 0 } else { next + 1 };
+        });
     }
 }

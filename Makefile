@@ -1,0 +1,85 @@
+# Needs Rust, Python 3.11 and, to optimise the module, Node. Everything made goes to target/.
+
+PYTHON ?= python3
+BENCH_OUT ?= target/bench/results
+BINARYEN := 132.0.0
+RUFF := 0.17.6
+
+VENV := target/venv/bin/python
+BENCH_VENV := target/bench-venv/bin/python
+PIP := -m pip install --quiet --no-input --disable-pip-version-check
+NPM := npm install --prefix target/npm --no-save --no-audit --no-fund --loglevel=error
+
+# The paths below name target/, whatever the caller's cargo is set to.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+# A wasm-opt of the caller's wins; without npm the module is built without one.
+ifndef TOLLGATE_WASM_OPT
+ifneq ($(shell command -v npm 2>/dev/null),)
+WASM_OPT := target/npm/binaryen-$(BINARYEN)
+export TOLLGATE_WASM_OPT := $(abspath target/npm/node_modules/.bin/wasm-opt)
+endif
+endif
+
+.PHONY: demo test bench build lint vectors components grid venv wasm-opt clean
+.NOTPARALLEL:
+
+demo: build
+	bash tests/demo.sh
+
+test: lint venv grid wasm-opt
+	$(VENV) -m ruff check tests
+	$(VENV) -m ruff check --config tests/python/ruff.toml models
+	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
+	cargo test --release --workspace --exclude tollgate-wasm -- --show-output
+	$(MAKE) vectors
+
+lint: components wasm-opt
+	cargo fmt --all --check
+	cargo clippy --release --workspace --exclude tollgate-wasm --all-targets -- -D warnings
+
+# The recorded decisions once more, through the module alone and from Python.
+vectors: build venv
+	target/release/tollgate module -o target/tollgate.wasm
+	$(VENV) tests/python/run_vectors.py target/tollgate.wasm tests/vectors
+
+build: wasm-opt
+	cargo build --release -p tollgate-host
+
+bench: wasm-opt target/bench-venv/done
+	cargo build --release -p tollgate-tests --bin bench-row
+	$(BENCH_VENV) tests/bench/bench.py --ours target/release/bench-row --out $(BENCH_OUT)
+
+# A minimal Rust lacks these two.
+components:
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+
+wasm-opt: $(WASM_OPT)
+ifndef TOLLGATE_WASM_OPT
+	@echo "npm not found: tollgate.wasm is built without wasm-opt, so it is larger and slower"
+endif
+
+target/npm/binaryen-$(BINARYEN):
+	$(NPM) binaryen@$(BINARYEN)
+	@touch $@
+
+venv: target/venv/done
+
+target/venv/done: tests/python/requirements.txt Makefile
+	$(PYTHON) -m venv target/venv
+	$(VENV) $(PIP) -r tests/python/requirements.txt ruff==$(RUFF)
+	@touch $@
+
+target/bench-venv/done: tests/bench/requirements.txt
+	$(PYTHON) -m venv target/bench-venv
+	$(BENCH_VENV) $(PIP) -r tests/bench/requirements.txt
+	@touch $@
+
+grid: target/grid/done
+
+target/grid/done: target/venv/done $(wildcard tests/python/lightgbm_*.py)
+	@rm -rf target/grid
+	$(VENV) tests/python/lightgbm_grid.py target/grid
+	@touch $@
+
+clean:
+	cargo clean
