@@ -26,6 +26,9 @@ pub fn save(key: &SigningKey, name: &Path) -> Result<(PathBuf, PathBuf)> {
     let pair = KeypairBytes { secret_key: key.to_bytes(), public_key: None };
     let secret = pair.to_pkcs8_pem(LineEnding::LF).map_err(|error| encoding(&error))?;
     let public = key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|error| encoding(&error))?;
+    if let Some(path) = [&secret_path, &public_path].into_iter().find(|path| path.exists()) {
+        return Err(Failure::io(path, &std::io::ErrorKind::AlreadyExists.into()));
+    }
     create(&secret_path, secret.as_bytes(), 0o600)?;
     create(&public_path, public.as_bytes(), 0o644)?;
     Ok((secret_path, public_path))

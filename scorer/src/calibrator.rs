@@ -176,7 +176,10 @@ fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
     };
     let (y_lower, y_upper) = (y.get(above - 1).copied().unwrap_or(f64::NAN), y.get(above).copied().unwrap_or(f64::NAN));
     let slope = (y_upper - y_lower) / (upper - lower);
-    slope * (at - lower) + y_lower
+    let from_lower = slope * (at - lower) + y_lower;
+    // Knots too close, or too far apart, for a slope: the lower value is the safe reading
+    // of the curve's own data, as numpy's second try at the other knot.
+    if from_lower.is_nan() { y_lower } else { from_lower }
 }
 
 /// Reads little-endian doubles; every one must be finite.

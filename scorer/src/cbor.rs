@@ -124,7 +124,8 @@ mod tests {
         check(&[0x82, 0x18, 1, 2], Err(Code::Malformed)); // 1 in two bytes
         check(&[0x82, 1, 2, 0], Err(Code::Malformed)); // trailing
         check(&[0x9f, 1, 0xff], Err(Code::Malformed)); // indefinite
-        check(&[0x82, 1], Err(Code::Length));
+        check(&[0x82, 0x19, 1], Err(Code::Length)); // an item cut short
+        check(&[0x82, 1], Err(Code::Limit)); // more items than bytes
         check(&[0x81, 0xf9, 0, 0], Err(Code::Malformed)); // float for integer
         check(&[0x81, 0x20], Err(Code::Malformed)); // negative
         check(&[0x81, 0xc1, 1], Err(Code::Malformed)); // tag

@@ -79,6 +79,9 @@ pub fn platt(points: &[Labelled]) -> Result<Curve> {
         })
         .collect();
     let [a, b] = logistic_fit(&rows, [0.0, ((good + 1.0) / (bad + 1.0)).ln()]);
+    // Labels of one class fit with a slope of zero, give or take rounding.
+    let spread = points.iter().map(|point| point.score.abs()).fold(0.0, f64::max);
+    let a = if a.abs() * spread < 1e-12 { 0.0 } else { a };
     if a > 0.0 {
         return Err(Failure::refused("CALIBRATION", "Platt: higher scores go with fewer bad labels; is the sign right?"));
     }
@@ -179,13 +182,15 @@ fn newton_step<const N: usize>(rows: &[Row<N>], at: &[f64; N]) -> [f64; N] {
 fn solve<const N: usize>(mut matrix: [[f64; N]; N], mut right: [f64; N]) -> [f64; N] {
     for column in 0..N {
         let pivot = (column..N).max_by(|a, b| matrix[*a][column].abs().total_cmp(&matrix[*b][column].abs())).unwrap_or(column);
-        matrix.swap(column, pivot);
-        right.swap(column, pivot);
-        if matrix[column][column].abs() < 1e-300 {
+        // Tested before the swap: a direction without information must not take the
+        // place of one that has some.
+        if matrix[pivot][column].abs() < 1e-300 {
             (matrix[column], right[column]) = ([0.0; N], 0.0);
             matrix[column][column] = 1.0;
             continue;
         }
+        matrix.swap(column, pivot);
+        right.swap(column, pivot);
         for row in (0..N).filter(|row| *row != column) {
             let factor = matrix[row][column] / matrix[column][column];
             for k in 0..N {

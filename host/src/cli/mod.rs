@@ -3,6 +3,7 @@
 mod bundle;
 mod keys;
 mod model;
+mod module;
 mod output;
 mod policy;
 mod replay;
@@ -48,6 +49,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Decide logged inputs again and say which records differ.
     Replay(replay::Replay),
+    /// Write the WebAssembly module to a file, for embedding elsewhere.
+    Module(module::Module),
 }
 
 /// Runs the command line and reports a failure as one sentence on stderr.
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Score(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Module(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

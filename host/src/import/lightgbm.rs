@@ -147,7 +147,7 @@ impl<'t> Section<'t> {
         let highest: usize = self.number("max_feature_idx")?;
         let names = self.get("feature_names").ok_or_else(|| self.refused("feature_names", "missing"))?;
         let names: Vec<String> = names.split(' ').filter(|name| !name.is_empty()).map(String::from).collect();
-        if names.len() != highest + 1 || names.len() > limits::FEATURES {
+        if highest.checked_add(1) != Some(names.len()) || names.len() > limits::FEATURES {
             let what = format!("{} names, max_feature_idx says {}, at most {} are supported", names.len(), highest, limits::FEATURES);
             return Err(self.refused("feature_names", what));
         }
@@ -255,6 +255,9 @@ impl Parts {
     fn read(section: &Section<'_>, leaves: usize) -> Result<Self> {
         let splits = leaves - 1;
         let categories: usize = section.number("num_cat")?;
+        if categories > splits {
+            return Err(section.refused("num_cat", format!("{categories} category sets in a tree of {splits} splits")));
+        }
         let has_decisions = section.get("decision_type").is_some();
         let has_sets = categories > 0;
         let boundaries = if has_sets { section.array("cat_boundaries", categories + 1)? } else { Vec::new() };
@@ -301,9 +304,8 @@ impl Parts {
     /// The category set that a split's "threshold" is the number of.
     fn set(&self, number: f64, section: &Section<'_>) -> Result<CategorySet> {
         let refused = || section.refused("cat_boundaries", format!("category set {number} does not exist"));
-        let number = number as usize;
-        let bounds = self.boundaries.get(number).zip(self.boundaries.get(number + 1));
-        let words = bounds.and_then(|(from, to)| self.bits.get(*from..*to)).ok_or_else(refused)?;
+        let bounds = self.boundaries.windows(2).nth(number as usize);
+        let words = bounds.and_then(|bounds| self.bits.get(bounds[0]..bounds[1])).ok_or_else(refused)?;
         let bits = words.iter().enumerate().flat_map(|(index, word)| {
             (0..32).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 32 + bit)
         });

@@ -326,6 +326,16 @@ impl Calls {
 }
 
 impl Compact {
+    /// The 64 bytes of the ABI.
+    pub fn to_bytes(&self) -> [u8; COMPACT_BYTES] {
+        let head = [self.action, self.source, u8::from(self.degraded), 0];
+        let bytes = head.into_iter().chain(self.stand_ins.to_le_bytes());
+        let bytes = bytes.chain(self.numbers.into_iter().flat_map(f64::to_le_bytes));
+        let mut out = [0; COMPACT_BYTES];
+        out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        out
+    }
+
     fn read(bytes: &[u8]) -> Self {
         let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
         let number = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(f64::NAN, f64::from_le_bytes);

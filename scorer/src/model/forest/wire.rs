@@ -1,9 +1,6 @@
 //! The `forest/1` part: trees in pre-order, as separate streams that compress well.
 
-use super::layout::Layout;
-use super::linear_leaves::LinearTable;
-use super::rank::{FeatureRanks, NumberSlot, Ranks, SetSlot};
-use super::{Forest, Trees};
+use super::Forest;
 use crate::cbor;
 use crate::error::{Code, Error, Result, ensure};
 use crate::limits;
@@ -11,12 +8,9 @@ use crate::model::link::{Link, LinkWire};
 use crate::model::feature_names;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::Range;
 use minicbor::bytes::ByteSlice;
 use minicbor::{Decode, Encode};
-
-/// In the stream of splits: this node is a leaf.
-pub const LEAF: u16 = u16::MAX;
+use tollgate_kernel::{LinearTable, Missing, Ranks, Rule, Split, Streams, TreeSpan, Trees};
 
 /// A forest on the wire.
 #[derive(Debug, Encode, Decode)]
@@ -96,63 +90,6 @@ pub struct LinearLeavesWire<'b> {
     pub weights: &'b [u8],
 }
 
-/// What a split takes for missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum Missing {
-    /// Nothing; NaN counts as zero.
-    IsZero = 0,
-    /// Zero and NaN.
-    ZeroOrNan = 1,
-    /// NaN.
-    Nan = 2,
-}
-
-/// The node streams of a part.
-pub(super) struct Streams<'b> {
-    splits: &'b [[u8; 2]],
-    ranks: &'b [[u8; 2]],
-    leaves: &'b [[u8; 8]],
-}
-
-/// One entry of the stream of splits.
-pub(super) enum Split {
-    Leaf,
-    Inner { slot: usize },
-}
-
-/// Where one tree lies in the streams.
-pub(super) struct TreeSpan {
-    pub(super) splits: Range<usize>,
-    pub(super) first_rank: usize,
-    pub(super) first_leaf: usize,
-    /// Splits on the longest way to a leaf.
-    pub(super) depth: u32,
-}
-
-impl TreeSpan {
-    pub(super) fn nodes(&self) -> usize {
-        self.splits.len()
-    }
-}
-
-impl Streams<'_> {
-    pub(super) fn split(&self, index: usize) -> Split {
-        match self.splits.get(index).map_or(LEAF, |bytes| u16::from_le_bytes(*bytes)) {
-            LEAF => Split::Leaf,
-            slot => Split::Inner { slot: usize::from(slot) },
-        }
-    }
-
-    pub(super) fn rank(&self, index: usize) -> u32 {
-        self.ranks.get(index).map_or(0, |bytes| u32::from(u16::from_le_bytes(*bytes)))
-    }
-
-    pub(super) fn leaf(&self, index: usize) -> f64 {
-        self.leaves.get(index).map_or(f64::NAN, |bytes| f64::from_le_bytes(*bytes))
-    }
-}
-
 impl Forest {
     /// Parses a `forest/1` part and lays the trees out.
     ///
@@ -168,26 +105,16 @@ impl Forest {
         let spans = spans(&streams, &splits_of)?;
         ensure(spans.len().is_multiple_of(outputs), Code::Model, "model: trees do not divide by the outputs")?;
         let linear = wire.linear.as_ref();
-        let linear = linear.map(|wire| LinearTable::parse(wire, streams.leaves.len(), features.len())).transpose()?;
-        let mut positions = vec![0; if linear.is_some() { streams.leaves.len() } else { 0 }];
-        let trees = lay_out(&spans, &streams, &ranks, |leaf, position| {
-            if let Some(entry) = positions.get_mut(leaf) {
-                *entry = position;
-            }
-        })?;
-        let total = match &trees {
-            Trees::Narrow(layout) => layout.positions(),
-            Trees::Wide(layout) => layout.positions(),
-        };
+        let linear = linear.map(|wire| linear_table(wire, streams.leaves.len(), features.len())).transpose()?;
+        let too_large = Error::new(Code::Limit, "model: trees too large");
+        let trees = Trees::build(&spans, &streams, ranks, linear).ok_or(too_large)?;
         Ok(Self {
             features,
             outputs,
             risk: risk(&wire.risk, outputs)?,
             link: Link::parse(wire.link, outputs)?,
             averaged_over: averaged_over(wire.averaged_over)?,
-            ranks,
             trees,
-            linear: linear.map(|table| table.place(&positions, total)),
         })
     }
 }
@@ -204,55 +131,35 @@ fn averaged_over(count: Option<u32>) -> Result<Option<u32>> {
     Ok(count)
 }
 
-fn lay_out(
-    spans: &[TreeSpan],
-    streams: &Streams<'_>,
-    ranks: &Ranks,
-    leaf_at: impl FnMut(usize, usize),
-) -> Result<Trees> {
-    let highest = ranks.features.iter().map(|feature| feature.thresholds.len()).max().unwrap_or(0) as u32;
-    if Layout::<u32>::fits(spans, ranks.slots, highest) {
-        return Ok(Trees::Narrow(Layout::build(spans, streams, leaf_at)));
-    }
-    ensure(Layout::<u64>::fits(spans, ranks.slots, highest), Code::Limit, "model: trees too large")?;
-    Ok(Trees::Wide(Layout::build(spans, streams, leaf_at)))
-}
-
 /// Reads thresholds and rules; also returns how many ranks each rule can split at.
 fn ranks(wire: &ForestWire<'_>, features: usize) -> Result<(Ranks, Vec<usize>)> {
     ensure(wire.thresholds.len() == features, Code::Model, "model: thresholds do not match the features")?;
     ensure(wire.rules.len() <= limits::SLOTS, Code::Limit, "model: too many rules")?;
     let mut all = Vec::with_capacity(features);
-    let mut counts = Vec::with_capacity(features);
     for (feature, bytes) in wire.thresholds.iter().enumerate() {
-        let thresholds = thresholds(bytes).map_err(|error| error.at(feature))?;
-        counts.push(thresholds.len());
-        all.push(FeatureRanks::new(feature, thresholds));
+        all.push(thresholds(bytes).map_err(|error| error.at(feature))?);
     }
-    let mut ranks = Ranks { slots: wire.rules.len(), tiny_is_zero: wire.tiny_is_zero, ..Ranks::default() };
+    let mut rules = Vec::with_capacity(wire.rules.len());
     let mut splits_of = Vec::with_capacity(wire.rules.len());
     for (slot, rule) in wire.rules.iter().enumerate() {
         let feature = rule.feature as usize;
         let refused = |what| Error::new(Code::Model, what).at(slot);
-        let target = all.get_mut(feature).ok_or(refused("model: feature out of range, rule"))?;
-        match (rule.kind, rule.set) {
-            (kind @ 0..=2, None) => {
-                let missing = [Missing::IsZero, Missing::ZeroOrNan, Missing::Nan].into_iter();
-                let missing = missing.into_iter().find(|m| *m as u32 == kind).unwrap_or(Missing::IsZero);
-                target.slots.push(NumberSlot { slot, missing, default_left: rule.default_left });
-                splits_of.push(counts.get(feature).copied().unwrap_or(0));
-            }
-            (3, Some(set)) if !rule.default_left => {
+        let splits = all.get(feature).map(Vec::len).ok_or(refused("model: feature out of range, rule"))?;
+        let default_left = rule.default_left;
+        let (rule, splits) = match (rule.kind, rule.set) {
+            (0, None) => (Rule::Number { feature, missing: Missing::IsZero, default_left }, splits),
+            (1, None) => (Rule::Number { feature, missing: Missing::ZeroOrNan, default_left }, splits),
+            (2, None) => (Rule::Number { feature, missing: Missing::Nan, default_left }, splits),
+            (3, Some(set)) if !default_left => {
                 let bits = words(set).ok_or(refused("model: category set is not whole words, rule"))?;
-                ranks.sets.push(SetSlot { slot, feature, bits });
-                splits_of.push(1);
+                (Rule::Set { feature, bits }, 1)
             }
             _ => return Err(refused("model: unknown kind of rule, rule")),
-        }
+        };
+        rules.push(rule);
+        splits_of.push(splits);
     }
-    all.retain(|feature| !feature.slots.is_empty());
-    ranks.features = all;
-    Ok((ranks, splits_of))
+    Ok((Ranks::new(all, rules, wire.tiny_is_zero), splits_of))
 }
 
 fn thresholds(bytes: &[u8]) -> Result<Vec<f64>> {
@@ -318,4 +225,30 @@ fn spans(streams: &Streams<'_>, splits_of: &[usize]) -> Result<Vec<TreeSpan>> {
     let used_up = rank == streams.ranks.len() && leaf == streams.leaves.len();
     ensure(used_up, Code::Model, "model: nodes that belong to no tree")?;
     Ok(spans)
+}
+
+/// Checks counts, features and numbers of linear leaves.
+fn linear_table(wire: &LinearLeavesWire<'_>, leaves: usize, features: usize) -> Result<LinearTable> {
+    let (constants, rest_a) = wire.constants.as_chunks::<8>();
+    let (counts, rest_b) = wire.counts.as_chunks::<2>();
+    let (ids, rest_c) = wire.features.as_chunks::<4>();
+    let (weights, rest_d) = wire.weights.as_chunks::<8>();
+    let whole = [rest_a, rest_b, rest_c, rest_d].iter().all(|rest| rest.is_empty());
+    let matching = constants.len() == leaves && counts.len() == leaves && ids.len() == weights.len();
+    ensure(whole && matching, Code::Model, "model: linear leaves do not match the leaves")?;
+    let terms: Vec<(u32, f64)> =
+        ids.iter().zip(weights).map(|(id, w)| (u32::from_le_bytes(*id), f64::from_le_bytes(*w))).collect();
+    let known = terms.iter().all(|(id, weight)| (*id as usize) < features && weight.is_finite());
+    ensure(known, Code::Model, "model: linear leaf with an unknown feature or a weight not finite")?;
+    let mut end = 0u32;
+    let mut table = Vec::with_capacity(leaves);
+    for (constant, count) in constants.iter().zip(counts) {
+        let start = end;
+        end = end.saturating_add(u32::from(u16::from_le_bytes(*count)));
+        table.push((f64::from_le_bytes(*constant), start, end));
+    }
+    ensure(end as usize == terms.len(), Code::Model, "model: linear leaves do not add up to the terms")?;
+    let finite = table.iter().all(|(constant, ..)| constant.is_finite());
+    ensure(finite, Code::Model, "model: linear leaf with a constant not finite")?;
+    Ok(LinearTable { leaves: table, terms })
 }

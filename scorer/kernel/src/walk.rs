@@ -8,13 +8,13 @@
 
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
 
-use super::layout::{GROUP, Group, LANES, Layout};
+use crate::layout::{GROUP, Group, LANES, Layout};
 
 /// Steps in a round over the trees that go deeper.
 const ROUND_STEPS: usize = 6;
 
 /// A node word of one width.
-pub(super) trait Word: Copy + Default + PartialEq + core::fmt::Debug {
+pub(crate) trait Word: Copy + Default + PartialEq + core::fmt::Debug {
     /// The highest rank a slot can hold: above every split, so "go right".
     const HIGHEST_RANK: u32;
     /// Nodes a group may have, and zeros behind the last group.
@@ -146,7 +146,7 @@ impl<W: Word> Layout<W> {
     /// then rounds over the few trees that go deeper. Handing leaves out after each group
     /// lets the processor add them up while it walks the next.
     #[inline(always)]
-    pub(super) fn walk(&self, slots: &[W], mut leaf: impl FnMut(u32)) {
+    pub(crate) fn walk(&self, slots: &[W], mut leaf: impl FnMut(u32)) {
         let Some(slots) = W::slots(slots) else { return };
         let mut at = [W::default(); GROUP];
         let mut deep = [0; GROUP];

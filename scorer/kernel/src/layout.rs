@@ -1,42 +1,42 @@
 //! Trees laid out in groups for the kernel.
 
-use super::kernel::Word;
-use super::wire::{Split, Streams, TreeSpan};
+use crate::walk::Word;
+use crate::trees::{Split, Streams, TreeSpan};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Trees that are walked side by side.
-pub(super) const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 /// Trees of a group, at the most.
-pub(super) const GROUP: usize = 128;
+pub(crate) const GROUP: usize = 128;
 /// Steps that all trees of a group take together; deeper ones go on in rounds.
 const COMMON_STEPS: u32 = 6;
 
 /// Groups of trees with their leaf values.
 #[derive(Debug)]
-pub(super) struct Layout<W> {
+pub(crate) struct Layout<W> {
     /// Nodes of all groups; a group's roots come first in it, in the order of its trees.
-    pub(super) nodes: Vec<W>,
+    pub(crate) nodes: Vec<W>,
     /// In source order.
-    pub(super) groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     /// Per node position: the leaf's value; zero for inner nodes.
     values: Vec<f64>,
 }
 
 /// Consecutive trees whose nodes one window holds.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     /// Position of the first node.
-    pub(super) base: u32,
+    pub(crate) base: u32,
     /// Number of trees; their places are filled up to whole lanes.
-    pub(super) trees: u32,
+    pub(crate) trees: u32,
     /// Steps taken by all.
-    pub(super) steps: u32,
+    pub(crate) steps: u32,
 }
 
 impl<W: Word> Layout<W> {
     /// Whether the trees fit this width of node.
-    pub(super) fn fits(spans: &[TreeSpan], slots: usize, highest_rank: u32) -> bool {
+    pub(crate) fn fits(spans: &[TreeSpan], slots: usize, highest_rank: u32) -> bool {
         let slots_fit = W::SLOTS == 0 || slots <= W::SLOTS;
         slots_fit && highest_rank <= W::HIGHEST_RANK && Self::group_trees(spans) >= LANES
     }
@@ -50,7 +50,7 @@ impl<W: Word> Layout<W> {
     /// Lays trees out in source order.
     ///
     /// `leaf_at` is told the position that each leaf of the part is placed at.
-    pub(super) fn build(spans: &[TreeSpan], streams: &Streams<'_>, mut leaf_at: impl FnMut(usize, usize)) -> Self {
+    pub(crate) fn build(spans: &[TreeSpan], streams: &Streams<'_>, mut leaf_at: impl FnMut(usize, usize)) -> Self {
         let trees = Self::group_trees(spans).max(LANES);
         let nodes = spans.iter().map(TreeSpan::nodes).sum::<usize>() + spans.len().div_ceil(trees) * LANES;
         let padding = if W::SLOTS > 0 { W::GROUP_NODES } else { 0 };
@@ -69,12 +69,12 @@ impl<W: Word> Layout<W> {
 
     /// The value at a leaf's position.
     #[inline(always)]
-    pub(super) fn value(&self, position: u32) -> f64 {
+    pub(crate) fn value(&self, position: u32) -> f64 {
         self.values.get(position as usize).copied().unwrap_or(f64::NAN)
     }
 
     /// How many node positions there are.
-    pub(super) fn positions(&self) -> usize {
+    pub(crate) fn positions(&self) -> usize {
         self.values.len()
     }
 

@@ -4,60 +4,62 @@
 //! `value <= threshold[k]` exactly when `rank <= k`. Missing values and category sets
 //! are settled here too: they cost a slot, not a test in every node.
 
-use super::kernel::Word;
-use super::wire::Missing;
+use crate::walk::Word;
+use crate::trees::Missing;
 use alloc::vec::Vec;
 
 /// LightGBM's zero: its `kZeroThreshold` is the float 1e-35 as a double.
 const ZERO: f64 = 1e-35f32 as f64;
 
 /// Whether LightGBM takes a value for zero.
-pub(super) fn is_zero(value: f64) -> bool {
+pub(crate) fn is_zero(value: f64) -> bool {
     (-ZERO..=ZERO).contains(&value)
 }
 
 /// How a row of values becomes a row of slots.
 #[derive(Debug, Default)]
-pub(super) struct Ranks {
-    pub(super) features: Vec<FeatureRanks>,
-    pub(super) sets: Vec<SetSlot>,
+pub struct Ranks {
+    features: Vec<FeatureRanks>,
+    sets: Vec<SetSlot>,
     /// Number of slots.
-    pub(super) slots: usize,
+    pub(crate) slots: usize,
+    /// The most thresholds that a feature has.
+    pub(crate) highest_rank: u32,
     /// Values within 1e-35 of zero count as zero (LightGBM drops them on input).
-    pub(super) tiny_is_zero: bool,
+    tiny_is_zero: bool,
 }
 
 /// One feature's thresholds and the slots that its rank goes to.
 #[derive(Debug)]
-pub(super) struct FeatureRanks {
-    pub(super) feature: usize,
+struct FeatureRanks {
+    feature: usize,
     /// Ascending, padded with infinity to a power of two less one.
-    pub(super) thresholds: Vec<f64>,
+    thresholds: Vec<f64>,
     /// Rank of zero, which a missing value counts as where nothing else is said.
-    pub(super) zero: u32,
-    pub(super) slots: Vec<NumberSlot>,
+    zero: u32,
+    slots: Vec<NumberSlot>,
 }
 
 /// Where a rank goes, and what a missing value does there.
 #[derive(Debug)]
-pub(super) struct NumberSlot {
-    pub(super) slot: usize,
-    pub(super) missing: Missing,
-    pub(super) default_left: bool,
+struct NumberSlot {
+    slot: usize,
+    missing: Missing,
+    default_left: bool,
 }
 
 /// A slot for "category is in this set".
 #[derive(Debug)]
-pub(super) struct SetSlot {
-    pub(super) slot: usize,
-    pub(super) feature: usize,
+struct SetSlot {
+    slot: usize,
+    feature: usize,
     /// Bit c of the set: words of 32 bits.
-    pub(super) bits: Vec<u32>,
+    bits: Vec<u32>,
 }
 
 impl FeatureRanks {
     /// Pads the thresholds so that every search takes the same steps.
-    pub(super) fn new(feature: usize, mut thresholds: Vec<f64>) -> Self {
+    fn new(feature: usize, mut thresholds: Vec<f64>) -> Self {
         let zero = thresholds.partition_point(|threshold| *threshold < 0.0) as u32;
         let padded = (thresholds.len() + 1).next_power_of_two() - 1;
         thresholds.resize(padded, f64::INFINITY);
@@ -78,9 +80,50 @@ impl FeatureRanks {
     }
 }
 
+/// How one slot is filled: what a split refers to.
+#[derive(Clone, Debug)]
+pub enum Rule {
+    /// The rank of a feature's value.
+    Number {
+        /// Position of the feature.
+        feature: usize,
+        /// What counts as missing.
+        missing: Missing,
+        /// Missing goes left.
+        default_left: bool,
+    },
+    /// Whether a feature's category is in a set; bit c is category c.
+    Set {
+        /// Position of the feature.
+        feature: usize,
+        /// Words of 32 bits.
+        bits: Vec<u32>,
+    },
+}
+
 impl Ranks {
+    /// Puts ranks together from each feature's ascending thresholds and the rules, whose
+    /// positions are the slots. A rule of a feature without thresholds list is ignored.
+    pub fn new(thresholds: Vec<Vec<f64>>, rules: Vec<Rule>, tiny_is_zero: bool) -> Self {
+        let highest_rank = thresholds.iter().map(Vec::len).max().unwrap_or(0) as u32;
+        let mut ranks = Self { slots: rules.len(), highest_rank, tiny_is_zero, ..Self::default() };
+        ranks.features = thresholds.into_iter().enumerate().map(|(id, list)| FeatureRanks::new(id, list)).collect();
+        for (slot, rule) in rules.into_iter().enumerate() {
+            match rule {
+                Rule::Set { feature, bits } => ranks.sets.push(SetSlot { slot, feature, bits }),
+                Rule::Number { feature, missing, default_left } => {
+                    if let Some(target) = ranks.features.get_mut(feature) {
+                        target.slots.push(NumberSlot { slot, missing, default_left });
+                    }
+                }
+            }
+        }
+        ranks.features.retain(|feature| !feature.slots.is_empty());
+        ranks
+    }
+
     /// Fills the slots for one row.
-    pub(super) fn fill<W: Word>(&self, row: &[f64], slots: &mut Vec<W>) {
+    pub(crate) fn fill<W: Word>(&self, row: &[f64], slots: &mut Vec<W>) {
         slots.resize(self.slots.max(W::SLOTS), W::default());
         for feature in &self.features {
             let mut value = row.get(feature.feature).copied().unwrap_or(f64::NAN);
