@@ -21,7 +21,15 @@ const OPT_FLAGS: [&str; 7] = [
 fn main() {
     let root = Path::new(&var("CARGO_MANIFEST_DIR")).join("../..");
     let out = PathBuf::from(var("OUT_DIR"));
-    for path in ["Cargo.toml", "scorer/src", "scorer/Cargo.toml", "scorer/kernel", "scorer/wasm/src", "scorer/wasm/Cargo.toml", "Cargo.lock"] {
+    for path in [
+        "Cargo.toml",
+        "scorer/src",
+        "scorer/Cargo.toml",
+        "scorer/kernel",
+        "scorer/wasm/src",
+        "scorer/wasm/Cargo.toml",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo::rerun-if-env-changed=TOLLGATE_WASM_OPT");

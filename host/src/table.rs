@@ -87,7 +87,8 @@ impl Table {
             (0..names.len()).collect()
         } else {
             let shown = absent.iter().take(10).copied().collect::<Vec<_>>().join(", ");
-            let message = format!("{}: {} of {} features have no column: {shown}", self.name, absent.len(), names.len());
+            let message =
+                format!("{}: {} of {} features have no column: {shown}", self.name, absent.len(), names.len());
             return Err(Failure::refused("TABLE", message));
         };
         let mut values = Vec::with_capacity(self.rows.len() * columns.len());

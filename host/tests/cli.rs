@@ -24,8 +24,11 @@ impl Workshop {
         for model in ["loan", "signup"] {
             let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model);
             fs::create_dir(shop.path(model)).expect("a folder");
-            for name in ["bundle.toml", "model.txt", "golden.csv", "calibration.csv", "rows.ndjson", "metrics.json", "CARD.md"] {
-                fs::copy(from.join(name), shop.path(model).join(name)).unwrap_or_else(|error| panic!("{model}/{name}: {error}"));
+            for name in
+                ["bundle.toml", "model.txt", "golden.csv", "calibration.csv", "rows.ndjson", "metrics.json", "CARD.md"]
+            {
+                fs::copy(from.join(name), shop.path(model).join(name))
+                    .unwrap_or_else(|error| panic!("{model}/{name}: {error}"));
             }
         }
         shop.run("keys new -o k").expect(0);
@@ -120,7 +123,8 @@ fn keys_are_kept_safe() {
     assert!(secret.starts_with("-----BEGIN PRIVATE KEY-----") && public.starts_with("-----BEGIN PUBLIC KEY-----"));
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(shop.path("k.key")).expect("there").permissions());
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(shop.path("k.key")).expect("there").permissions());
         assert_eq!(mode & 0o777, 0o600, "{mode:o}");
     }
     shop.run("keys new -o k").refused(4, &["k.key", "[IO]"]);
@@ -167,7 +171,8 @@ fn samples_are_decided_as_the_trainer_said() {
     let shop = Workshop::new();
     for model in ["loan", "signup"] {
         shop.build(model);
-        let records: Vec<Value> = shop.score(model, &format!("{model}/rows.ndjson")).iter().map(|line| json(line)).collect();
+        let records: Vec<Value> =
+            shop.score(model, &format!("{model}/rows.ndjson")).iter().map(|line| json(line)).collect();
         assert_eq!(records.len(), 40);
         let samples = json(&shop.read(&format!("{model}/metrics.json")))["samples"].take();
         for record in &records {
@@ -177,8 +182,14 @@ fn samples_are_decided_as_the_trainer_said() {
         assert_eq!(actions, BTreeSet::from(["allow", "block", "challenge"]));
         if model == "signup" {
             let (capped, fallen) = (&records[38], &records[39]);
-            assert_eq!(["decision_id", "action", "source"].map(|key| text(capped, key)), ["s-039", "challenge", "missing_cap"]);
-            assert_eq!(["decision_id", "action", "source"].map(|key| text(fallen, key)), ["s-040", "challenge", "required"]);
+            assert_eq!(
+                ["decision_id", "action", "source"].map(|key| text(capped, key)),
+                ["s-039", "challenge", "missing_cap"]
+            );
+            assert_eq!(
+                ["decision_id", "action", "source"].map(|key| text(fallen, key)),
+                ["s-040", "challenge", "required"]
+            );
             assert!(fallen["margin"].is_null() && fallen["probability"].is_null(), "{fallen}");
         }
     }
@@ -218,7 +229,8 @@ fn rows_come_by_file_pipe_and_csv() {
     let rows: Vec<Value> = rows.lines().take(10).map(json).collect();
     let names: Vec<&String> = rows[0]["features"].as_object().expect("features").keys().collect();
     let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
-    let mut table = format!("decision_id,event_time,{}\n", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(","));
+    let mut table =
+        format!("decision_id,event_time,{}\n", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(","));
     for row in &rows {
         let features: Vec<String> = names.iter().map(|name| cell(&row["features"][name.as_str()])).collect();
         table += &format!("{},{},{}\n", cell(&row["decision_id"]), cell(&row["event_time"]), features.join(","));
@@ -231,7 +243,8 @@ fn rows_come_by_file_pipe_and_csv() {
         (by_csv["input"], by_json["input"]) = (Value::Null, Value::Null);
         assert_eq!(by_csv, by_json);
     }
-    let bare = shop.pipe("score signup.tollgate --trust k.pub --no-input", &rows[0]["features"].to_string()).expect(0).json();
+    let bare =
+        shop.pipe("score signup.tollgate --trust k.pub --no-input", &rows[0]["features"].to_string()).expect(0).json();
     let first = json(&records[0]);
     assert_eq!((&bare["action"], &bare["margin"], bare.get("input")), (&first["action"], &first["margin"], None));
     let table = shop.run("score signup.tollgate --trust k.pub signup/rows.ndjson --table").expect(0);
@@ -311,10 +324,25 @@ fn builds_are_refused_by_name() {
     check_build(&shop, &["loan/golden.csv"], |text| text.replacen(&raw, &moved, 1), &["[GOLDEN]", "row 3", "line 4"]);
     let head = shop.read(toml).lines().position(|line| line == "[bundle]").expect("[bundle]") + 1;
     let line = format!("line {}", head + 1);
-    check_build(&shop, &[toml], |text| text.replacen("[bundle]\n", "[bundle]\ncolour = \"red\"\n", 1), &["[SOURCE]", "colour", &line]);
+    check_build(
+        &shop,
+        &[toml],
+        |text| text.replacen("[bundle]\n", "[bundle]\ncolour = \"red\"\n", 1),
+        &["[SOURCE]", "colour", &line],
+    );
     let forbidden = |text: &str| text.replace("LIMIT_BAL", "gender");
-    check_build(&shop, &[toml, "loan/model.txt", "loan/golden.csv"], forbidden, &["[SCHEMA]", "gender", "must not be scored"]);
-    check_build(&shop, &[toml], |text| text.replacen("monotone = 1 ", "monotone = -1 ", 1), &["[SCHEMA]", "PAY_0", "monotone"]);
+    check_build(
+        &shop,
+        &[toml, "loan/model.txt", "loan/golden.csv"],
+        forbidden,
+        &["[SCHEMA]", "gender", "must not be scored"],
+    );
+    check_build(
+        &shop,
+        &[toml],
+        |text| text.replacen("monotone = 1 ", "monotone = -1 ", 1),
+        &["[SCHEMA]", "PAY_0", "monotone"],
+    );
     check_build(&shop, &[toml], |text| text.replace("\"PAY_6\"", "\"PAY_7\""), &["[SCHEMA]", "PAY_7", "PAY_6"]);
     let without_costs = |text: &str| {
         let (head, rest) = text.split_once("[policy.costs]").expect("costs");
@@ -324,7 +352,12 @@ fn builds_are_refused_by_name() {
     let blocking = |text: &str| text.replacen("at_most = \"challenge\"  ", "at_most = \"block\"  ", 1);
     check_build(&shop, &[toml], blocking, &["[SOURCE]", "LIMIT_BAL", "never blocks"]);
     check_build(&shop, &[toml], |text| text.replacen("completion = 0.92", "completion = 1.92", 1), &["[POLICY]"]);
-    check_build(&shop, &["loan/calibration.csv"], |text| text.replacen(",0\n", ",2\n", 1), &["[CALIBRATION]", "calibration.csv"]);
+    check_build(
+        &shop,
+        &["loan/calibration.csv"],
+        |text| text.replacen(",0\n", ",2\n", 1),
+        &["[CALIBRATION]", "calibration.csv"],
+    );
     shop.run("bundle build loan --key k.pub -o refused.tollgate").refused(3, &["[KEY]"]);
     shop.build("loan");
 }
@@ -358,8 +391,20 @@ fn cut_offs_follow_from_costs() {
 fn every_command_explains_itself() {
     let shop = Workshop::new();
     for command in [
-        "", "keys", "keys new", "model", "model predict", "model check", "bundle", "bundle build", "bundle verify", "bundle inspect",
-        "score", "policy", "policy derive", "replay",
+        "",
+        "keys",
+        "keys new",
+        "model",
+        "model predict",
+        "model check",
+        "bundle",
+        "bundle build",
+        "bundle verify",
+        "bundle inspect",
+        "score",
+        "policy",
+        "policy derive",
+        "replay",
     ] {
         let help = shop.run(&format!("{command} --help")).expect(0);
         assert!(help.out.contains("Usage: tollgate") && help.err.is_empty(), "{command}: {}", help.out);

@@ -135,10 +135,7 @@ impl Curve {
             Self::Identity => true,
             Self::Isotonic { x, y } => {
                 let knots = x.len() == y.len() && x.len() <= limits::KNOTS;
-                knots
-                    && x.is_sorted_by(|a, b| a < b)
-                    && y.is_sorted()
-                    && y.iter().all(|p| (0.0..=1.0).contains(p))
+                knots && x.is_sorted_by(|a, b| a < b) && y.is_sorted() && y.iter().all(|p| (0.0..=1.0).contains(p))
             }
             Self::Platt { a, .. } => *a <= 0.0,
             Self::Beta { a, b, .. } => *a >= 0.0 && *b >= 0.0,

@@ -103,8 +103,7 @@ fn item(rest: &mut &[u8]) -> Result<u64> {
 }
 
 fn big_endian(rest: &mut &[u8], size: usize) -> Result<u64> {
-    let (bytes, tail) =
-        rest.split_at_checked(size).ok_or(Error::new(Code::Length, "structured part: ends early"))?;
+    let (bytes, tail) = rest.split_at_checked(size).ok_or(Error::new(Code::Length, "structured part: ends early"))?;
     *rest = tail;
     Ok(bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }

@@ -29,15 +29,8 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of its number.
-    pub const ALL: [Self; 7] = [
-        Self::Present,
-        Self::Missing,
-        Self::Null,
-        Self::Invalid,
-        Self::Stale,
-        Self::TimedOut,
-        Self::Quarantined,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Present, Self::Missing, Self::Null, Self::Invalid, Self::Stale, Self::TimedOut, Self::Quarantined];
 
     /// The stable name.
     pub const fn name(self) -> &'static str {

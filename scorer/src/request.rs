@@ -56,8 +56,8 @@ impl Request {
 
 /// Byte offset of a line and column, both counted from 1.
 fn offset(json: &[u8], line: usize, column: usize) -> usize {
-    let newlines = json.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    let start = if line > 1 { newlines.skip(line - 2).next().unwrap_or(0) } else { 0 };
+    let mut newlines = json.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let start = if line > 1 { newlines.nth(line - 2).unwrap_or(0) } else { 0 };
     start + column.saturating_sub(1)
 }
 

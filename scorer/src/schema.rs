@@ -194,8 +194,8 @@ impl Feature {
         ensure(fits, Code::Schema, "schema: stand-in is no value the feature may take, feature")?;
         let [at_most, at_least] = [wire.at_most, wire.at_least].map(Action::from_number);
         let bounds = at_most.zip(at_least).filter(|(most, least)| least <= most && *most < Action::Block);
-        let (at_most, at_least) =
-            bounds.ok_or(Error::new(Code::Schema, "schema: a missing value may lead to allow or challenge, feature"))?;
+        let (at_most, at_least) = bounds
+            .ok_or(Error::new(Code::Schema, "schema: a missing value may lead to allow or challenge, feature"))?;
         Ok(Self {
             name: wire.name.into(),
             kind,
@@ -239,9 +239,7 @@ impl Kind {
             Self::Number(range) => range.contains(number),
             Self::Integer(range) => range.contains(number) && is_whole(number),
             Self::Boolean => number == 0.0 || number == 1.0,
-            Self::Category(categories) => {
-                is_whole(number) && number >= 0.0 && number < categories.names.len() as f64
-            }
+            Self::Category(categories) => is_whole(number) && number >= 0.0 && number < categories.names.len() as f64,
         }
     }
 }

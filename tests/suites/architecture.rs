@@ -25,7 +25,18 @@ const LONG: [(&str, &str); 2] = [
 ];
 
 const WORLD: [&str; 12] = [
-    "std", "SystemTime", "Instant", "rand", "getrandom", "fs", "net", "thread", "wasm_bindgen", "println", "eprintln", "dbg",
+    "std",
+    "SystemTime",
+    "Instant",
+    "rand",
+    "getrandom",
+    "fs",
+    "net",
+    "thread",
+    "wasm_bindgen",
+    "println",
+    "eprintln",
+    "dbg",
 ];
 
 /// Files below a folder with one of these endings, by their path from the root.
@@ -129,7 +140,10 @@ fn model_and_policy_do_not_know_each_other() {
     let of = |module: &str| -> BTreeMap<String, String> {
         core().into_iter().filter(|(path, _)| module_of(path) == module).collect()
     };
-    assert_eq!(mentions(&of("model"), &["policy", "Policy", "CutOffs", "CostMatrix", "Action", "schema", "Schema"]), [""; 0]);
+    assert_eq!(
+        mentions(&of("model"), &["policy", "Policy", "CutOffs", "CostMatrix", "Action", "schema", "Schema"]),
+        [""; 0]
+    );
     assert_eq!(mentions(&of("policy"), &["model", "Model", "Margin", "Forest", "Linear"]), [""; 0]);
 }
 
@@ -157,8 +171,8 @@ fn only_the_abi_is_trusted_by_hand() {
 fn transcendental_functions_have_one_door() {
     const EXACT: [&str; 6] = ["libm::trunc", "libm::fabs", "libm::floor", "libm::ceil", "libm::copysign", "libm::sqrt"];
     const CALLS: [&str; 16] = [
-        ".exp(", ".exp2(", ".exp_m1(", ".ln(", ".ln_1p(", ".log(", ".log2(", ".log10(", ".powf(", ".powi(", ".sin(", ".cos(", ".tan(",
-        ".tanh(", ".atan2(", "libm::",
+        ".exp(", ".exp2(", ".exp_m1(", ".ln(", ".ln_1p(", ".log(", ".log2(", ".log10(", ".powf(", ".powi(", ".sin(",
+        ".cos(", ".tan(", ".tanh(", ".atan2(", "libm::",
     ];
     let mut wrong = Vec::new();
     for (path, text) in core() {
@@ -173,25 +187,31 @@ fn transcendental_functions_have_one_door() {
 
 #[test]
 fn files_stay_short() {
-    let long: Vec<String> = everything().into_iter().filter(|(_, text)| text.lines().count() > 400).map(|(path, _)| path).collect();
+    let long: Vec<String> =
+        everything().into_iter().filter(|(_, text)| text.lines().count() > 400).map(|(path, _)| path).collect();
     let known = LONG.map(|(path, _)| path);
     let new: Vec<&String> = long.iter().filter(|path| !known.contains(&path.as_str())).collect();
     assert!(new.is_empty(), "more than 400 lines: {new:?}");
     for (path, reason) in LONG {
-        assert!(!root().join(path).exists() || long.iter().any(|one| one == path), "{path} is no longer long ({reason})");
+        assert!(
+            !root().join(path).exists() || long.iter().any(|one| one == path),
+            "{path} is no longer long ({reason})"
+        );
     }
 }
 
 #[test]
 fn every_limit_is_enforced_somewhere() {
     let limits = read("scorer/src/limits.rs");
-    let names: Vec<&str> = limits.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next()).collect();
+    let names: Vec<&str> =
+        limits.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next()).collect();
     assert!(names.len() > 25, "{names:?}");
     let mut files = core();
     files.remove("scorer/src/limits.rs");
     files.extend(sources("scorer/wasm/src", &["rs"]));
     let code: String = files.values().flat_map(|text| code(text)).map(|(_, line)| format!("{line}\n")).collect();
-    let idle: Vec<&&str> = names.iter().filter(|name| !words_after(&code, "limits::").any(|word| word == **name)).collect();
+    let idle: Vec<&&str> =
+        names.iter().filter(|name| !words_after(&code, "limits::").any(|word| word == **name)).collect();
     assert!(idle.is_empty(), "limits that nothing enforces: {idle:?}");
 }
 
@@ -252,7 +272,8 @@ fn facts() -> Facts {
 /// The calls in the ABI page's table.
 fn documented() -> BTreeSet<String> {
     let page = read("scorer/wasm/README.md");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `tg_")?.split('`').next().map(|name| format!("tg_{name}")));
+    let rows =
+        page.lines().filter_map(|line| line.strip_prefix("| `tg_")?.split('`').next().map(|name| format!("tg_{name}")));
     rows.collect()
 }
 

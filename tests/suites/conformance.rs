@@ -9,7 +9,8 @@ use tollgate_tests::{Wasmtime, doubles, root, runtimes};
 
 fn folders() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root().join("tests/vectors")).expect("tests/vectors");
-    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.is_dir()).collect();
+    let mut folders: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.is_dir()).collect();
     folders.sort();
     folders
 }
@@ -46,7 +47,8 @@ fn records_are_the_same_bytes_everywhere() {
 fn vectors_hold_every_action_and_state() {
     let all: String = folders().iter().flat_map(|folder| lines(folder, "records.ndjson")).collect();
     let actions = ["allow", "challenge", "block"].map(|action| format!("\"action\":\"{action}\""));
-    let states = ["missing", "null", "invalid", "stale", "timed_out", "quarantined"].map(|state| format!(":\"{state}\""));
+    let states =
+        ["missing", "null", "invalid", "stale", "timed_out", "quarantined"].map(|state| format!(":\"{state}\""));
     let sources = ["cutoffs", "missing_cap", "missing_floor", "required", "segment"];
     let sources = sources.map(|source| format!("\"source\":\"{source}\""));
     for needle in actions.iter().chain(&states).chain(&sources) {
@@ -59,7 +61,8 @@ fn vectors_hold_every_action_and_state() {
 fn typed_rows_give_the_same_results() {
     for folder in folders() {
         let mut wasmtime = Wasmtime::new(Bounds::default());
-        let bundle = wasmtime.instance.load(&read(&folder, "bundle.tollgate"), &[key(&folder)], None, None).expect("loads");
+        let bundle =
+            wasmtime.instance.load(&read(&folder, "bundle.tollgate"), &[key(&folder)], None, None).expect("loads");
         let (rows, expected) = (doubles(&folder.join("rows.f64")), read(&folder, "compact.bin"));
         let count = expected.len() / 64;
         let width = rows.len() / count;

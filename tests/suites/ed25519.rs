@@ -50,9 +50,9 @@ fn speccheck() {
     let text = std::fs::read_to_string(folder.join("cases.json")).expect("cases");
     let cases: Vec<SpecCheck> = serde_json::from_str(&text).expect("cases");
     let mut wasmtime = Wasmtime::new(Bounds::default());
-    let verdicts = cases.iter().map(|case| {
-        accepts(&mut wasmtime, &hex(&case.pub_key), &hex(&case.message), &hex(&case.signature))
-    });
+    let verdicts = cases
+        .iter()
+        .map(|case| accepts(&mut wasmtime, &hex(&case.pub_key), &hex(&case.message), &hex(&case.signature)));
     let accepted: Vec<usize> = verdicts.enumerate().filter(|(_, valid)| *valid).map(|(index, _)| index).collect();
     assert_eq!(accepted, [3]);
 }

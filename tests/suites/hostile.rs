@@ -429,7 +429,9 @@ fn case_30_made_in_the_future() {
 
 #[test]
 fn case_33_an_older_bundle_under_this_digest() {
-    let digest_of = |forged: &Forged| -> [u8; 32] { sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), forged.manifest())).into() };
+    let digest_of = |forged: &Forged| -> [u8; 32] {
+        sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), forged.manifest())).into()
+    };
     let old = Forged { manifest: |m| m.set(2, Cbor::text("0")), ..Forged::default() };
     let new = Forged::default();
     for mut runtime in runtimes() {
@@ -500,12 +502,12 @@ fn case_38_broken_trees() {
 #[test]
 fn case_39_calibrator_and_cutoffs_out_of_order() {
     for (kind, x, y) in [
-        (2, vec![1.0, 0.0], vec![]),                      // Platt that falls
-        (1, vec![0.0, 1.0], vec![0.9, 0.1]),              // isotonic that falls
-        (1, vec![1.0, 0.0], vec![0.1, 0.9]),              // knots out of order
-        (1, vec![0.0, 1.0], vec![0.1, 1.1]),              // beyond 1
-        (1, vec![0.0, 1.0], vec![0.1]),                   // a knot without a value
-        (3, vec![-1.0, 1.0, 0.0], vec![]),                // beta that falls
+        (2, vec![1.0, 0.0], vec![]),         // Platt that falls
+        (1, vec![0.0, 1.0], vec![0.9, 0.1]), // isotonic that falls
+        (1, vec![1.0, 0.0], vec![0.1, 0.9]), // knots out of order
+        (1, vec![0.0, 1.0], vec![0.1, 1.1]), // beyond 1
+        (1, vec![0.0, 1.0], vec![0.1]),      // a knot without a value
+        (3, vec![-1.0, 1.0, 0.0], vec![]),   // beta that falls
     ] {
         let mut calibrator = forge::calibrator();
         calibrator.set(1, Cbor::Uint(kind));

@@ -158,7 +158,8 @@ fn request(changed: &str, value: Option<&str>, state: Option<&str>) -> String {
 fn missing_never_blocks() {
     let any = [(None, None, "missing"), (Some("null"), None, "null")];
     let any = any.into_iter().chain(["true", "[1]", "{}", "[]"].map(|value| (Some(value), None, "invalid")));
-    let said = ["missing", "null", "invalid", "stale", "timed_out", "quarantined"].map(|state| (None, Some(state), state));
+    let said =
+        ["missing", "null", "invalid", "stale", "timed_out", "quarantined"].map(|state| (None, Some(state), state));
     let any: Vec<_> = any.chain(said).collect();
     let own: [(&str, &[&str]); 2] = [
         ("ip_risk", &["\"60\"", "-0.1", "100.1", "1e300", "-1e300", "60,\"ip_risk\":60"]),
@@ -173,8 +174,16 @@ fn missing_never_blocks() {
             for (value, said, state) in any.iter().copied().chain(invalid) {
                 let request = request(feature, value, said);
                 let record = decide(runtime.as_mut(), &request);
-                let got = ["action", "source", "source_detail", "feature_states", "degraded", "margin"].map(|key| &record[key]);
-                let want = [json!("challenge"), json!("missing_cap"), json!(feature), json!({feature: state}), json!(true), json!(3.0)];
+                let got = ["action", "source", "source_detail", "feature_states", "degraded", "margin"]
+                    .map(|key| &record[key]);
+                let want = [
+                    json!("challenge"),
+                    json!("missing_cap"),
+                    json!(feature),
+                    json!({feature: state}),
+                    json!(true),
+                    json!(3.0),
+                ];
                 assert_eq!(got, want.each_ref(), "{}: {request}", runtime.name());
             }
         }
@@ -205,7 +214,8 @@ fn floors_outweigh_caps() {
 /// Random requests: values of every type, some absent, some with a state.
 fn requests() -> impl Strategy<Value = String> {
     let odd = || {
-        let values = ["null", "true", "[]", "{\"a\":1}", "\"ZZ\"", "-1", "101", "1e300", "18446744073709551615", "\"\""];
+        let values =
+            ["null", "true", "[]", "{\"a\":1}", "\"ZZ\"", "-1", "101", "1e300", "18446744073709551615", "\"\""];
         prop::sample::select(values.to_vec()).prop_map(String::from)
     };
     let number = (0.0..100.0f64).prop_map(|number| number.to_string());
@@ -258,7 +268,8 @@ fn condition(feature: u64, test: u64, values: &[f64]) -> Cbor {
 
 fn segment(name: &str, when: Vec<Cbor>, cutoffs: Option<[f64; 2]>, at_most: u64) -> Cbor {
     let mut entries = vec![(0, Cbor::text(name)), (1, Cbor::Array(when))];
-    let cutoffs = cutoffs.map(|[challenge, block]| Cbor::Map(vec![(0, Cbor::Float(challenge)), (1, Cbor::Float(block))]));
+    let cutoffs =
+        cutoffs.map(|[challenge, block]| Cbor::Map(vec![(0, Cbor::Float(challenge)), (1, Cbor::Float(block))]));
     entries.extend(cutoffs.map(|cutoffs| (2, cutoffs)));
     entries.push((4, Cbor::Uint(at_most)));
     Cbor::Map(entries)
@@ -269,12 +280,20 @@ fn segment(name: &str, when: Vec<Cbor>, cutoffs: Option<[f64; 2]>, at_most: u64)
 fn segments_choose_cut_offs_and_caps() {
     const RISK: u64 = 0;
     const COUNTRY: u64 = 1;
-    let policy = policy_with(5, Cbor::Array(vec![
-        segment("capped", vec![condition(COUNTRY, 0, &[1.0]), condition(RISK, 2, &[80.0, 90.0])], None, 1),
-        segment("strict", vec![condition(COUNTRY, 0, &[0.0])], Some([0.1, 0.7]), 2),
-        segment("low", vec![condition(COUNTRY, 1, &[0.0]), condition(RISK, 2, &[0.0, 20.0])], Some([0.05, 0.1]), 2),
-        segment("shadowed", vec![condition(COUNTRY, 0, &[1.0]), condition(RISK, 2, &[85.0, 90.0])], Some([0.0, 0.1]), 2),
-    ]));
+    let policy = policy_with(
+        5,
+        Cbor::Array(vec![
+            segment("capped", vec![condition(COUNTRY, 0, &[1.0]), condition(RISK, 2, &[80.0, 90.0])], None, 1),
+            segment("strict", vec![condition(COUNTRY, 0, &[0.0])], Some([0.1, 0.7]), 2),
+            segment("low", vec![condition(COUNTRY, 1, &[0.0]), condition(RISK, 2, &[0.0, 20.0])], Some([0.05, 0.1]), 2),
+            segment(
+                "shadowed",
+                vec![condition(COUNTRY, 0, &[1.0]), condition(RISK, 2, &[85.0, 90.0])],
+                Some([0.0, 0.1]),
+                2,
+            ),
+        ]),
+    );
     let (own, none) = (json!({"challenge": 0.5, "block": 0.9}), Value::Null);
     for mut runtime in runtimes() {
         load(runtime.as_mut(), "policy", &policy);
@@ -283,9 +302,27 @@ fn segments_choose_cut_offs_and_caps() {
             (json!({"ip_risk": 87, "country": "BB"}), "challenge", "segment_cap", json!("capped"), own.clone()),
             (json!({"ip_risk": 79.99, "country": "BB"}), "block", "cutoffs", none.clone(), own.clone()),
             (json!({"ip_risk": 90, "country": "BB"}), "block", "cutoffs", none.clone(), own.clone()),
-            (json!({"ip_risk": 85, "country": "AA"}), "block", "segment", json!("strict"), json!({"challenge": 0.1, "block": 0.7})),
-            (json!({"ip_risk": 10, "country": "AA"}), "challenge", "segment", json!("strict"), json!({"challenge": 0.1, "block": 0.7})),
-            (json!({"ip_risk": 10, "country": "BB"}), "block", "segment", json!("low"), json!({"challenge": 0.05, "block": 0.1})),
+            (
+                json!({"ip_risk": 85, "country": "AA"}),
+                "block",
+                "segment",
+                json!("strict"),
+                json!({"challenge": 0.1, "block": 0.7}),
+            ),
+            (
+                json!({"ip_risk": 10, "country": "AA"}),
+                "challenge",
+                "segment",
+                json!("strict"),
+                json!({"challenge": 0.1, "block": 0.7}),
+            ),
+            (
+                json!({"ip_risk": 10, "country": "BB"}),
+                "block",
+                "segment",
+                json!("low"),
+                json!({"challenge": 0.05, "block": 0.1}),
+            ),
             (json!({"ip_risk": 20, "country": "BB"}), "allow", "cutoffs", none.clone(), own.clone()),
             // A stand-in meets no condition, "not one of" included.
             (json!({"ip_risk": 10}), "allow", "cutoffs", none.clone(), own.clone()),
@@ -340,7 +377,9 @@ fn same_bits(a: f64, b: f64) -> bool {
 fn expected_costs_are_in_the_record() {
     for mut runtime in runtimes() {
         load(runtime.as_mut(), "policy", &priced());
-        for features in [json!({"ip_risk": 10, "country": "AA"}), json!({"ip_risk": 60, "country": "AA"}), json!({"ip_risk": 60})] {
+        for features in
+            [json!({"ip_risk": 10, "country": "AA"}), json!({"ip_risk": 60, "country": "AA"}), json!({"ip_risk": 60})]
+        {
             let record = decide(runtime.as_mut(), &json!({"features": features}).to_string());
             let expected = COSTS.expected(Probability::clamped(number(&record["probability"])));
             let got = ACTIONS.map(|action| number(&record["expected_cost"][action]).to_bits());
@@ -374,7 +413,8 @@ fn both_roads_come_to_the_same_decision() {
         }
         let mut by_json = decide(wasmtime, &json!({"features": features}).to_string());
         let row = wasmtime.instance.score_row(bundle, &[risk, country], None).expect("scores");
-        let mut by_row: Value = serde_json::from_str(&wasmtime.instance.record(bundle).expect("a record")).expect("JSON");
+        let mut by_row: Value =
+            serde_json::from_str(&wasmtime.instance.record(bundle).expect("a record")).expect("JSON");
         assert_eq!(by_json["action"], ACTIONS[usize::from(row.action)]);
         assert_eq!(by_json["source"], SOURCES[usize::from(row.source)]);
         assert_eq!(by_json["degraded"], json!(row.degraded));

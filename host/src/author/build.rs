@@ -21,8 +21,20 @@ const CARD_BYTES: usize = 1 << 20;
 /// Names that must not be scored: what they say of a person is protected, or they
 /// name the person and not the event.
 const FORBIDDEN: [&str; 14] = [
-    "sex", "gender", "race", "ethnicity", "religion", "nationality", "disability", "pregnant", "email", "e_mail",
-    "phone", "ip", "ip_address", "user_id",
+    "sex",
+    "gender",
+    "race",
+    "ethnicity",
+    "religion",
+    "nationality",
+    "disability",
+    "pregnant",
+    "email",
+    "e_mail",
+    "phone",
+    "ip",
+    "ip_address",
+    "user_id",
 ];
 
 /// A bundle and what its author wants to hear of it.
@@ -95,7 +107,9 @@ fn agree(features: &[FeatureSource], model: &Source) -> Result<()> {
         if let (Some(declared), Source::Forest(forest)) = (feature.monotone, model) {
             let trained = forest.monotone.as_ref().and_then(|all| all.get(index)).copied().unwrap_or(0);
             if declared != trained {
-                return refused(format!("feature {name:?}: monotone = {declared} declared, the model was trained with {trained}"));
+                return refused(format!(
+                    "feature {name:?}: monotone = {declared} declared, the model was trained with {trained}"
+                ));
             }
         }
     }
@@ -103,7 +117,10 @@ fn agree(features: &[FeatureSource], model: &Source) -> Result<()> {
         let categorical = forest.categorical();
         let numeric = |index: &&usize| scored.get(**index).is_some_and(|feature| feature.values.is_none());
         if let Some(index) = categorical.iter().find(numeric) {
-            return refused(format!("feature {:?} is a category in the model; give kind = \"category\" and values", names[*index]));
+            return refused(format!(
+                "feature {:?} is a category in the model; give kind = \"category\" and values",
+                names[*index]
+            ));
         }
     }
     Ok(())
@@ -119,7 +136,12 @@ fn calibrator(folder: &Path, source: &BundleSource) -> Result<PartSource> {
         (CurveKind::Identity, None, None) => Curve::Identity,
         (_, Some(path), None) if wanted.kind != CurveKind::Identity => fit(&folder.join(path), wanted)?,
         (_, None, Some(fitted)) => self::fitted(wanted.kind, fitted)?,
-        _ => return Err(Failure::refused("SOURCE", "[calibrator] needs either fit = \"scores.csv\" or [calibrator.fitted]")),
+        _ => {
+            return Err(Failure::refused(
+                "SOURCE",
+                "[calibrator] needs either fit = \"scores.csv\" or [calibrator.fitted]",
+            ));
+        }
     };
     calibrator_part(wanted.version.as_deref().unwrap_or(&source.bundle.version), reads_probability, &curve)
 }
@@ -145,7 +167,10 @@ fn fitted(kind: CurveKind, fitted: &FittedSource) -> Result<Curve> {
         (CurveKind::Isotonic, FittedSource { x, y, a: None, b: None, c: None }) => Ok(Curve::Isotonic { x, y }),
         (CurveKind::Platt, FittedSource { a: Some(a), b: Some(b), c: None, .. }) => Ok(Curve::Platt { a, b }),
         (CurveKind::Beta, FittedSource { a: Some(a), b: Some(b), c: Some(c), .. }) => Ok(Curve::Beta { a, b, c }),
-        _ => Err(Failure::refused("SOURCE", "[calibrator.fitted]: isotonic takes x and y, platt a and b, beta a, b and c")),
+        _ => Err(Failure::refused(
+            "SOURCE",
+            "[calibrator.fitted]: isotonic takes x and y, platt a and b, beta a, b and c",
+        )),
     }
 }
 

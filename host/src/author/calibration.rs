@@ -83,7 +83,10 @@ pub fn platt(points: &[Labelled]) -> Result<Curve> {
     let spread = points.iter().map(|point| point.score.abs()).fold(0.0, f64::max);
     let a = if a.abs() * spread < 1e-12 { 0.0 } else { a };
     if a > 0.0 {
-        return Err(Failure::refused("CALIBRATION", "Platt: higher scores go with fewer bad labels; is the sign right?"));
+        return Err(Failure::refused(
+            "CALIBRATION",
+            "Platt: higher scores go with fewer bad labels; is the sign right?",
+        ));
     }
     Ok(Curve::Platt { a, b })
 }
@@ -170,8 +173,8 @@ fn newton_step<const N: usize>(rows: &[Row<N>], at: &[f64; N]) -> [f64; N] {
         let p = 1.0 / (1.0 + (-dot(&row.x, at)).exp());
         for i in 0..N {
             gradient[i] += row.weight * (p - row.target) * row.x[i];
-            for j in 0..N {
-                hessian[i][j] += row.weight * p * (1.0 - p) * row.x[i] * row.x[j];
+            for (entry, other) in hessian[i].iter_mut().zip(row.x) {
+                *entry += row.weight * p * (1.0 - p) * row.x[i] * other;
             }
         }
     }
@@ -181,7 +184,8 @@ fn newton_step<const N: usize>(rows: &[Row<N>], at: &[f64; N]) -> [f64; N] {
 /// Gauss elimination with pivots; a singular direction gets no step.
 fn solve<const N: usize>(mut matrix: [[f64; N]; N], mut right: [f64; N]) -> [f64; N] {
     for column in 0..N {
-        let pivot = (column..N).max_by(|a, b| matrix[*a][column].abs().total_cmp(&matrix[*b][column].abs())).unwrap_or(column);
+        let pivot =
+            (column..N).max_by(|a, b| matrix[*a][column].abs().total_cmp(&matrix[*b][column].abs())).unwrap_or(column);
         // Tested before the swap: a direction without information must not take the
         // place of one that has some.
         if matrix[pivot][column].abs() < 1e-300 {
@@ -193,8 +197,9 @@ fn solve<const N: usize>(mut matrix: [[f64; N]; N], mut right: [f64; N]) -> [f64
         right.swap(column, pivot);
         for row in (0..N).filter(|row| *row != column) {
             let factor = matrix[row][column] / matrix[column][column];
-            for k in 0..N {
-                matrix[row][k] -= factor * matrix[column][k];
+            let pivot_row = matrix[column];
+            for (entry, other) in matrix[row].iter_mut().zip(pivot_row) {
+                *entry -= factor * other;
             }
             right[row] -= factor * right[column];
         }
@@ -207,7 +212,12 @@ fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
 }
 
 fn usable(points: &[Labelled]) -> Result<Vec<Labelled>> {
-    let bad = |point: &Labelled| !point.score.is_finite() || !(0.0..=1.0).contains(&point.label) || !point.weight.is_finite() || point.weight < 0.0;
+    let bad = |point: &Labelled| {
+        !point.score.is_finite()
+            || !(0.0..=1.0).contains(&point.label)
+            || !point.weight.is_finite()
+            || point.weight < 0.0
+    };
     if let Some(row) = points.iter().position(bad) {
         let message = format!("row {}: score and weight must be finite, the label 0 or 1", row + 1);
         return Err(Failure::refused("CALIBRATION", message));

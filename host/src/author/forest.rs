@@ -68,12 +68,17 @@ impl<'f> Encoder<'f> {
             list.dedup_by(|a, b| a == b);
             if list.len() > limits::THRESHOLDS {
                 let name = &forest.features[feature];
-                let message = format!("feature {name} has {} thresholds, at most {} are supported", list.len(), limits::THRESHOLDS);
+                let message = format!(
+                    "feature {name} has {} thresholds, at most {} are supported",
+                    list.len(),
+                    limits::THRESHOLDS
+                );
                 return Err(Failure::refused("LIMIT", message));
             }
         }
         if rules.len() >= limits::SLOTS {
-            let message = format!("{} distinct rules and category sets, at most {} are supported", rules.len(), limits::SLOTS);
+            let message =
+                format!("{} distinct rules and category sets, at most {} are supported", rules.len(), limits::SLOTS);
             return Err(Failure::refused("LIMIT", message));
         }
         rules.values_mut().zip(0..).for_each(|(slot, number)| *slot = number);

@@ -83,7 +83,9 @@ impl Golden {
             let pairs = scored.iter().zip(expected);
             let differing = pairs.filter(|(got, want)| got.to_bits() != want.to_bits());
             let worst = differing.map(|(got, want)| (got - want).abs()).fold(f64::NAN, f64::max);
-            if !worst.is_nan() && worst > self.tolerance || scored.iter().zip(expected).any(|(a, b)| a.is_nan() != b.is_nan()) {
+            if !worst.is_nan() && worst > self.tolerance
+                || scored.iter().zip(expected).any(|(a, b)| a.is_nan() != b.is_nan())
+            {
                 off.push((index, worst));
             }
         }

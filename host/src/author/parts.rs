@@ -26,7 +26,9 @@ fn feature(source: &FeatureSource) -> Result<FeatureWire<'_>> {
     let named = |what: &str| refused(format!("feature {}: {what}", source.name));
     let stand_in = match &source.missing {
         toml::Value::String(word) if word == "as_missing" => None,
-        value => Some(value_of(source, value).ok_or_else(|| named("missing is \"as_missing\" or a value of the feature"))?),
+        value => {
+            Some(value_of(source, value).ok_or_else(|| named("missing is \"as_missing\" or a value of the feature"))?)
+        }
     };
     let action = |name: &Option<String>, default: Action| match name {
         None => Ok(default),
@@ -93,7 +95,9 @@ pub fn policy_part(source: &BundleSource) -> Result<PartSource> {
     });
     let required = policy.required.iter().map(|group| {
         let features = group.features.iter().map(|name| Ok(source.feature(name)?.0 as u32));
-        let features = features.collect::<Result<Vec<_>>>().map_err(|failure| failure.within(format!("required {}", group.name)))?;
+        let features = features
+            .collect::<Result<Vec<_>>>()
+            .map_err(|failure| failure.within(format!("required {}", group.name)))?;
         Ok(RequiredWire { name: &group.name, features })
     });
     let fallback = Action::from_name(&source.bundle.fallback_action)
@@ -118,7 +122,8 @@ type CutOffsAndCosts = (CutOffsWire, Option<[f64; 6]>);
 
 /// Cut-offs that are fixed, or follow from costs; `None` when neither is said.
 fn cutoffs(costs: Option<CostsSource>, fixed: Option<CutOffsSource>) -> Result<Option<CutOffsAndCosts>> {
-    let array = |c: CostMatrix| [c.false_negative, c.false_block, c.challenge, c.completion, c.lost_user, c.abuser_pass];
+    let array =
+        |c: CostMatrix| [c.false_negative, c.false_block, c.challenge, c.completion, c.lost_user, c.abuser_pass];
     let matrix = costs.map(CostsSource::matrix);
     if matrix.is_some_and(|matrix| !matrix.is_valid()) {
         let message = "costs: amounts must not be negative, completion and abuser_pass are shares from 0 to 1, \

@@ -90,16 +90,19 @@ impl Build {
         failure::write(&self.output, &built.file)?;
         let scorer = &built.scorer;
         let parts = built.parts.iter().map(|(role, bytes)| (role.name().to_owned(), json!(bytes)));
-        output::facts(self.json, &json!({
-            "bundle": self.output.display().to_string(),
-            "digest": scorer.digest().to_string(),
-            "bytes": built.file.len(),
-            "parts": Value::Object(parts.collect()),
-            "signed_by": keys::id(&key.verifying_key()),
-            "features": scorer.schema().features().len(),
-            "cutoffs": cutoffs_json(scorer.policy().cutoffs),
-            "golden": "every golden row agrees with the trainer",
-        }))
+        output::facts(
+            self.json,
+            &json!({
+                "bundle": self.output.display().to_string(),
+                "digest": scorer.digest().to_string(),
+                "bytes": built.file.len(),
+                "parts": Value::Object(parts.collect()),
+                "signed_by": keys::id(&key.verifying_key()),
+                "features": scorer.schema().features().len(),
+                "cutoffs": cutoffs_json(scorer.policy().cutoffs),
+                "golden": "every golden row agrees with the trainer",
+            }),
+        )
     }
 }
 
@@ -113,15 +116,18 @@ impl Verify {
             .load(&file, &[key.to_bytes()], digest, Some(now_ms()))
             .map_err(|error| Failure::from(error).within(self.bundle.display()))?;
         let described: Value = serde_json::from_str(&instance.describe(bundle)?).unwrap_or_default();
-        output::facts(self.json, &json!({
-            "verified": true,
-            "name": described["name"],
-            "version": described["version"],
-            "digest": described["digest"],
-            "signed_by": keys::id(&key),
-            "golden_rows": described["golden_rows"],
-            "sandbox_memory_bytes": instance.memory_bytes(),
-        }))
+        output::facts(
+            self.json,
+            &json!({
+                "verified": true,
+                "name": described["name"],
+                "version": described["version"],
+                "digest": described["digest"],
+                "signed_by": keys::id(&key),
+                "golden_rows": described["golden_rows"],
+                "sandbox_memory_bytes": instance.memory_bytes(),
+            }),
+        )
     }
 }
 

@@ -26,10 +26,13 @@ impl Keys {
         let Self::New { output, json } = self;
         let key = keys::generate()?;
         let (secret, public) = keys::save(&key, output)?;
-        output::facts(*json, &json!({
-            "key_id": keys::id(&key.verifying_key()),
-            "secret": secret.display().to_string(),
-            "public": public.display().to_string(),
-        }))
+        output::facts(
+            *json,
+            &json!({
+                "key_id": keys::id(&key.verifying_key()),
+                "secret": secret.display().to_string(),
+                "public": public.display().to_string(),
+            }),
+        )
     }
 }

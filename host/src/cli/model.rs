@@ -139,7 +139,8 @@ impl Check {
             Some(column) => table.numbers(column)?,
             None if table.header.len() == outputs => table.all_numbers()?,
             None => {
-                let message = format!("{} columns expected, the model has {outputs} outputs; see --column", table.header.len());
+                let message =
+                    format!("{} columns expected, the model has {outputs} outputs; see --column", table.header.len());
                 return Err(Failure::usage(message));
             }
         };
@@ -155,19 +156,24 @@ impl Check {
         let off: Vec<(usize, f64, f64)> = rows
             .filter_map(|(row, (got, want))| {
                 let pairs = got.iter().zip(want).filter(|(got, want)| !self.agrees(**got, **want));
-                pairs.max_by(|a, b| (a.0 - a.1).abs().total_cmp(&(b.0 - b.1).abs())).map(|(got, want)| (row, *got, *want))
+                pairs
+                    .max_by(|a, b| (a.0 - a.1).abs().total_cmp(&(b.0 - b.1).abs()))
+                    .map(|(got, want)| (row, *got, *want))
             })
             .collect();
         let total = values.len() / outputs;
         let worst = off.iter().max_by(|a, b| (a.1 - a.2).abs().total_cmp(&(b.1 - b.2).abs()));
-        output::facts(self.json, &json!({
-            "rows": total,
-            "rows_off": off.len(),
-            "exact": self.abs == 0.0 && self.rel == 0.0,
-            "worst": worst.map(|(row, got, want)| json!({
-                "row": row + 1, "got": got, "expected": want, "distance": (got - want).abs(),
-            })),
-        }))?;
+        output::facts(
+            self.json,
+            &json!({
+                "rows": total,
+                "rows_off": off.len(),
+                "exact": self.abs == 0.0 && self.rel == 0.0,
+                "worst": worst.map(|(row, got, want)| json!({
+                    "row": row + 1, "got": got, "expected": want, "distance": (got - want).abs(),
+                })),
+            }),
+        )?;
         if off.is_empty() {
             return Ok(());
         }

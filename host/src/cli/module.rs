@@ -23,10 +23,13 @@ pub(super) struct Module {
 impl Module {
     pub(super) fn run(&self) -> Result<()> {
         failure::write(&self.output, TOLLGATE_WASM)?;
-        output::facts(self.json, &json!({
-            "module": self.output.display().to_string(),
-            "bytes": TOLLGATE_WASM.len(),
-            "abi": tollgate_scorer::ABI_VERSION,
-        }))
+        output::facts(
+            self.json,
+            &json!({
+                "module": self.output.display().to_string(),
+                "bytes": TOLLGATE_WASM.len(),
+                "abi": tollgate_scorer::ABI_VERSION,
+            }),
+        )
     }
 }

@@ -166,7 +166,9 @@ fn for_people(cutoffs: CutOffs, result: &Value) -> Result<()> {
             output.line(format_args!("allow below {challenge:.6}, challenge from there, block from {block:.6}"))?;
         }
         CutOffs::TwoWay { block } => {
-            output.line(format_args!("a challenge never pays at these costs: allow below {block:.6}, block from there"))?;
+            output.line(format_args!(
+                "a challenge never pays at these costs: allow below {block:.6}, block from there"
+            ))?;
         }
     }
     let mut table = output::table(&["cost", "value", "10 % lower: challenge, block", "10 % higher: challenge, block"]);

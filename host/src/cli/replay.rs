@@ -71,13 +71,16 @@ impl Replay {
 
     fn report(&self, tally: &Tally) -> Result<()> {
         let differing = tally.differ.len();
-        output::facts(self.json, &json!({
-            "replayed": tally.same + differing,
-            "same": tally.same,
-            "differ": differing,
-            "lines_that_differ": tally.differ,
-            "skipped_errors": tally.skipped,
-        }))?;
+        output::facts(
+            self.json,
+            &json!({
+                "replayed": tally.same + differing,
+                "same": tally.same,
+                "differ": differing,
+                "lines_that_differ": tally.differ,
+                "skipped_errors": tally.skipped,
+            }),
+        )?;
         if differing == 0 {
             return Ok(());
         }

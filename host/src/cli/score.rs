@@ -72,7 +72,9 @@ impl Score {
         sink.finish()?;
         match bad {
             0 => Ok(()),
-            bad => Err(Failure::finding("BAD_LINES", format!("{bad} lines could not be decided; see the error records"))),
+            bad => {
+                Err(Failure::finding("BAD_LINES", format!("{bad} lines could not be decided; see the error records")))
+            }
         }
     }
 
@@ -152,11 +154,14 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option
 
 /// A line as a request: as it is, or wrapped when it is a bare object of features.
 fn request(line: &[u8]) -> Result<String, String> {
-    let text = std::str::from_utf8(line).map_err(|error| format!("REQUEST: not UTF-8 at byte {}", error.valid_up_to()))?;
+    let text =
+        std::str::from_utf8(line).map_err(|error| format!("REQUEST: not UTF-8 at byte {}", error.valid_up_to()))?;
     let text = text.trim();
     let members: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(text);
     match members {
-        Ok(members) if !REQUEST_KEYS.iter().any(|key| members.contains_key(*key)) => Ok(format!("{{\"features\":{text}}}")),
+        Ok(members) if !REQUEST_KEYS.iter().any(|key| members.contains_key(*key)) => {
+            Ok(format!("{{\"features\":{text}}}"))
+        }
         // What is no object goes on as it is: the module says what is wrong, and where.
         _ => Ok(text.to_owned()),
     }
@@ -216,13 +221,13 @@ fn kinds(description: &str) -> BTreeMap<String, String> {
 /// Records, as lines or as a table.
 enum Sink {
     Lines(Output),
-    Table(comfy_table::Table, usize),
+    Table(Box<comfy_table::Table>, usize),
 }
 
 impl Sink {
     fn new(table: bool) -> Self {
         let header = ["id", "action", "probability", "because", "not present", "cost allow / challenge / block"];
-        if table { Self::Table(output::table(&header), 0) } else { Self::Lines(Output::new()) }
+        if table { Self::Table(Box::new(output::table(&header)), 0) } else { Self::Lines(Output::new()) }
     }
 
     fn push(&mut self, line: usize, record: Result<String, String>) -> Result<()> {
@@ -269,7 +274,8 @@ fn cells(line: usize, record: &str) -> Vec<String> {
     let id = text(&record["decision_id"]).unwrap_or_else(|| format!("line {line}"));
     let because = [text(&record["source"]), text(&record["source_detail"])].into_iter().flatten().collect::<Vec<_>>();
     let states = record["feature_states"].as_object().into_iter().flatten();
-    let states: Vec<String> = states.map(|(name, state)| format!("{name} {}", state.as_str().unwrap_or_default())).collect();
+    let states: Vec<String> =
+        states.map(|(name, state)| format!("{name} {}", state.as_str().unwrap_or_default())).collect();
     let shown = if states.len() > 3 { format!("{} features", states.len()) } else { states.join(", ") };
     let probability = record["probability"].as_f64().map_or_else(|| "-".into(), |p| format!("{p:.4}"));
     let costs = ["allow", "challenge", "block"].map(|action| record["expected_cost"][action].as_f64());

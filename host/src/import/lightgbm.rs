@@ -34,7 +34,8 @@ pub fn lightgbm(text: &str, iterations: Option<usize>) -> Result<ForestSource> {
         trees.push(tree(&section, features.len())?);
     }
     if declared.is_some_and(|declared| declared != trees.len()) || trees.len() % outputs != 0 {
-        let message = format!("file is cut short or edited: the header announces {declared:?} trees, {} are there", trees.len());
+        let message =
+            format!("file is cut short or edited: the header announces {declared:?} trees, {} are there", trees.len());
         return Err(Failure::refused("MODEL", message));
     }
     let rounds = iterations.unwrap_or(usize::MAX).min(trees.len() / outputs);
@@ -129,7 +130,9 @@ impl<'t> Section<'t> {
     fn numbers<T: FromStr>(&self, key: &str) -> Result<Vec<T>> {
         let values = self.get(key).unwrap_or_default().split_ascii_whitespace();
         let parsed = values.enumerate().map(|(index, value)| {
-            value.parse().map_err(|_| self.refused(key, format!("entry {index}, {value:?}, is not the number expected")))
+            value
+                .parse()
+                .map_err(|_| self.refused(key, format!("entry {index}, {value:?}, is not the number expected")))
         });
         parsed.collect()
     }
@@ -148,7 +151,12 @@ impl<'t> Section<'t> {
         let names = self.get("feature_names").ok_or_else(|| self.refused("feature_names", "missing"))?;
         let names: Vec<String> = names.split(' ').filter(|name| !name.is_empty()).map(String::from).collect();
         if highest.checked_add(1) != Some(names.len()) || names.len() > limits::FEATURES {
-            let what = format!("{} names, max_feature_idx says {}, at most {} are supported", names.len(), highest, limits::FEATURES);
+            let what = format!(
+                "{} names, max_feature_idx says {}, at most {} are supported",
+                names.len(),
+                highest,
+                limits::FEATURES
+            );
             return Err(self.refused("feature_names", what));
         }
         Ok(names)
@@ -168,11 +176,24 @@ fn link(header: &Section<'_>, outputs: usize) -> Result<Link> {
     };
     let plain = if words.contains(&"sqrt") { Link::SignedSquare } else { Link::Identity };
     let link = match name {
-        "regression" | "regression_l2" | "l2" | "mean_squared_error" | "mse" | "l2_root" | "root_mean_squared_error"
-        | "rmse" | "regression_l1" | "l1" | "mean_absolute_error" | "mae" | "fair" | "quantile" | "mape"
+        "regression"
+        | "regression_l2"
+        | "l2"
+        | "mean_squared_error"
+        | "mse"
+        | "l2_root"
+        | "root_mean_squared_error"
+        | "rmse"
+        | "regression_l1"
+        | "l1"
+        | "mean_absolute_error"
+        | "mae"
+        | "fair"
+        | "quantile"
+        | "mape"
         | "mean_absolute_percentage_error" => plain,
-        "huber" | "lambdarank" | "rank_xendcg" | "xendcg" | "xe_ndcg" | "xe_ndcg_mart" | "xendcg_mart" | "none" | "null"
-        | "custom" | "na" => Link::Identity,
+        "huber" | "lambdarank" | "rank_xendcg" | "xendcg" | "xe_ndcg" | "xe_ndcg_mart" | "xendcg_mart" | "none"
+        | "null" | "custom" | "na" => Link::Identity,
         "poisson" | "gamma" | "tweedie" => Link::Exp,
         "binary" | "multiclassova" | "multiclass_ova" | "ova" | "ovr" => Link::Logistic { slope: slope()? },
         "cross_entropy" | "xentropy" => Link::Logistic { slope: 1.0 },
@@ -211,7 +232,7 @@ fn tree(section: &Section<'_>, features: usize) -> Result<Tree> {
     let mut waiting = vec![(root, None)];
     let mut met = vec![false; 2 * leaves];
     while let Some((child, parent)) = waiting.pop() {
-        let place = usize::try_from(child).map_or_else(|_| leaves + (-1 - child) as usize, |split| split);
+        let place = usize::try_from(child).unwrap_or_else(|_| leaves + (-1 - child) as usize);
         let fresh = met.get_mut(place).filter(|met| !**met && (child < 0 || place < leaves - 1));
         let refused = || section.refused("left_child", format!("child {child} does not exist or has two parents"));
         *fresh.ok_or_else(refused)? = true;
@@ -225,7 +246,11 @@ fn tree(section: &Section<'_>, features: usize) -> Result<Tree> {
             waiting.extend([(right, Some((at, false))), (left, Some((at, true)))]);
         }
     }
-    if nodes.len() == 2 * leaves - 1 { Ok(Tree { nodes }) } else { Err(section.refused("left_child", "some nodes have no parent")) }
+    if nodes.len() == 2 * leaves - 1 {
+        Ok(Tree { nodes })
+    } else {
+        Err(section.refused("left_child", "some nodes have no parent"))
+    }
 }
 
 /// Tells a parent that its child comes next.
@@ -314,7 +339,8 @@ impl Parts {
 
     fn leaf(&self, number: usize, section: &Section<'_>, features: usize) -> Result<Node> {
         let value = self.value.get(number).copied().filter(|value| value.is_finite());
-        let value = value.ok_or_else(|| section.refused("leaf_value", format!("leaf {number} is missing or not finite")))?;
+        let value =
+            value.ok_or_else(|| section.refused("leaf_value", format!("leaf {number} is missing or not finite")))?;
         let function = self.functions.as_ref().and_then(|functions| functions.get(number)).cloned();
         let known = |function: &LeafFunction| function.terms.iter().all(|(feature, _)| *feature < features);
         if function.as_ref().is_some_and(|function| !known(function)) {

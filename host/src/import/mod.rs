@@ -71,6 +71,8 @@ fn guess(text: &str) -> Result<Format> {
     match text.lines().next().map(str::trim) {
         Some("tree") => Ok(Format::Lightgbm),
         _ if text.contains("[weights]") => Ok(Format::Linear),
-        _ => Err(Failure::refused("MODEL", "not a model we know: LightGBM text starts with a line `tree`; see --format")),
+        _ => {
+            Err(Failure::refused("MODEL", "not a model we know: LightGBM text starts with a line `tree`; see --format"))
+        }
     }
 }

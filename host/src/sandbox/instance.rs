@@ -150,7 +150,12 @@ impl Instance {
     ///
     /// # Errors
     /// As for [`Instance::load`].
-    pub fn score_batch(&mut self, bundle: LoadedBundle, values: &[f64], rows: usize) -> Result<Vec<Compact>, ScoreError> {
+    pub fn score_batch(
+        &mut self,
+        bundle: LoadedBundle,
+        values: &[f64],
+        rows: usize,
+    ) -> Result<Vec<Compact>, ScoreError> {
         self.deadline();
         let [block, results] = self.lay_out([values.len() * 8, rows * COMPACT_BYTES])?;
         self.write_doubles(block, values)?;
@@ -274,7 +279,9 @@ impl Instance {
     }
 
     fn write(&mut self, block: Block, bytes: &[u8]) -> Result<(), ScoreError> {
-        self.memory.write(&mut self.store, block.at as usize, bytes).map_err(|error| ScoreError::Lost(error.to_string()))
+        self.memory
+            .write(&mut self.store, block.at as usize, bytes)
+            .map_err(|error| ScoreError::Lost(error.to_string()))
     }
 
     fn write_doubles(&mut self, block: Block, numbers: &[f64]) -> Result<(), ScoreError> {
@@ -338,7 +345,8 @@ impl Compact {
 
     fn read(bytes: &[u8]) -> Self {
         let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
-        let number = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(f64::NAN, f64::from_le_bytes);
+        let number =
+            |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(f64::NAN, f64::from_le_bytes);
         let stand_ins = bytes.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
         let numbers = [8, 16, 24, 32, 40].map(number);
         Self { action: byte(0), source: byte(1), degraded: byte(2) == 1, stand_ins, numbers }

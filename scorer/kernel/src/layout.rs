@@ -1,7 +1,7 @@
 //! Trees laid out in groups for the kernel.
 
-use crate::walk::Word;
 use crate::trees::{Split, Streams, TreeSpan};
+use crate::walk::Word;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 

@@ -4,8 +4,8 @@
 //! `value <= threshold[k]` exactly when `rank <= k`. Missing values and category sets
 //! are settled here too: they cost a slot, not a test in every node.
 
-use crate::walk::Word;
 use crate::trees::Missing;
+use crate::walk::Word;
 use alloc::vec::Vec;
 
 /// LightGBM's zero: its `kZeroThreshold` is the float 1e-35 as a double.

@@ -51,8 +51,7 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order in which parts stand in a bundle.
-    pub const ALL: [Self; 6] =
-        [Self::Schema, Self::Model, Self::Calibrator, Self::Policy, Self::Golden, Self::Card];
+    pub const ALL: [Self; 6] = [Self::Schema, Self::Model, Self::Calibrator, Self::Policy, Self::Golden, Self::Card];
 
     /// The role's name in the manifest.
     pub const fn name(self) -> &'static str {
@@ -212,9 +211,10 @@ impl PartEntry {
             name: wire.role.into(),
             format: wire.format.into(),
             length: usize::try_from(wire.length).unwrap_or(usize::MAX),
-            sha256: wire.sha256.try_into().map_err(|_| {
-                Error::new(Code::Malformed, "manifest: part digest is not a SHA-256, part")
-            })?,
+            sha256: wire
+                .sha256
+                .try_into()
+                .map_err(|_| Error::new(Code::Malformed, "manifest: part digest is not a SHA-256, part"))?,
         })
     }
 }

@@ -94,8 +94,7 @@ fn cut(mut rest: &[u8], manifest: &Manifest) -> Result<Vec<Vec<u8>>> {
     ensure(declared == rest.len(), Code::Length, "bundle: parts are not as long as the manifest says")?;
     let mut parts = Vec::with_capacity(manifest.parts.len());
     for (index, entry) in manifest.parts.iter().enumerate() {
-        let (part, tail) =
-            rest.split_at_checked(entry.length).ok_or(Error::new(Code::Length, "bundle: ends early"))?;
+        let (part, tail) = rest.split_at_checked(entry.length).ok_or(Error::new(Code::Length, "bundle: ends early"))?;
         let copy = part.to_vec();
         let digest: [u8; 32] = Sha256::digest(&copy).into();
         if digest != entry.sha256 {

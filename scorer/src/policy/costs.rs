@@ -111,7 +111,9 @@ impl CutOffs {
     pub fn is_valid(&self) -> bool {
         let unit = 0.0..=1.0;
         match self {
-            Self::ThreeWay { challenge, block } => unit.contains(challenge) && unit.contains(block) && challenge < block,
+            Self::ThreeWay { challenge, block } => {
+                unit.contains(challenge) && unit.contains(block) && challenge < block
+            }
             Self::TwoWay { block } => unit.contains(block),
         }
     }

@@ -262,7 +262,11 @@ unsafe fn write_compact(results: u32, index: usize, compact: Compact) {
 fn check(offset: u32, length: u64, align: u32) -> Result<()> {
     let memory = core::arch::wasm32::memory_size(0) as u64 * 65_536;
     let inside = offset != 0 && offset.is_multiple_of(align) && u64::from(offset) + length <= memory;
-    if inside { Ok(()) } else { Err(Error::new(Code::Misuse, "argument is 0, not aligned, or outside the module's memory")) }
+    if inside {
+        Ok(())
+    } else {
+        Err(Error::new(Code::Misuse, "argument is 0, not aligned, or outside the module's memory"))
+    }
 }
 
 fn word_count(bytes: u32) -> usize {

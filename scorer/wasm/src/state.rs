@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{
-    BundleDigest, Code, Decision, Error, Event, FeatureRow, Kind, Raw, Result, Scorer, Scratch, State,
-    Trust, limits, verify,
+    BundleDigest, Code, Decision, Error, Event, FeatureRow, Kind, Raw, Result, Scorer, Scratch, State, Trust, limits,
+    verify,
 };
 
 /// Bundles that one instance may hold at a time.
@@ -212,4 +212,3 @@ fn admit(length: usize) -> Result<()> {
     let mut probe = Vec::<u8>::new();
     probe.try_reserve_exact(bytes).map_err(|_| refused)
 }
-
