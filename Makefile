@@ -36,6 +36,7 @@ test: lint venv grid wasm-opt
 lint: components wasm-opt
 	cargo fmt --all --check
 	cargo clippy --release --workspace --exclude tollgate-wasm --all-targets -- -D warnings
+	cargo clippy --profile module --package tollgate-wasm --target wasm32-unknown-unknown -- -D warnings
 
 # The recorded decisions once more, through the module alone and from Python.
 vectors: build venv

@@ -69,7 +69,7 @@ fn parity_case(case: &Path, meta: &serde_json::Value, wasmtime: &mut Wasmtime) -
     let close = |(got, want): (&f64, &f64)| same_bits(*got, *want) || (got - want).abs() <= abs + rel * want.abs();
     let off = got.iter().zip(&expected).filter(|pair| !close((pair.0, pair.1))).count();
     if off > 0 {
-        println!("{}: {off} of {} numbers off", case.display(), got.len());
+        eprintln!("{}: {off} of {} numbers off", case.display(), got.len());
     }
     off
 }

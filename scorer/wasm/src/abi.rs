@@ -200,14 +200,16 @@ pub unsafe extern "C" fn tg_ed25519_verify(key: u32, message: u32, message_bytes
 #[unsafe(no_mangle)]
 pub extern "C" fn tg_output() -> u32 {
     // SAFETY: one thread, and no reference outlives this line.
-    unsafe { (&(*INSTANCE.0.get()).output).as_ptr() as u32 }
+    let instance = unsafe { &*INSTANCE.0.get() };
+    instance.output.as_ptr() as u32
 }
 
 /// Length of the last output in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn tg_output_bytes() -> u32 {
     // SAFETY: one thread, and no reference outlives this line.
-    unsafe { (&(*INSTANCE.0.get()).output).len() as u32 }
+    let instance = unsafe { &*INSTANCE.0.get() };
+    instance.output.len() as u32
 }
 
 /// Runs a call; an error leaves its text as the output and comes back as minus its code.
