@@ -572,6 +572,10 @@ fn a_missing_value_may_never_block() {
         schema.get_mut(0).items()[0].set(key, Cbor::Uint(2));
         check(&Forged::with("schema", &schema), Code::Schema);
     }
+    // Nor may a row that is not scored for want of its required features.
+    let mut policy = forge::policy();
+    policy.set(2, Cbor::Uint(2));
+    check(&Forged::with("policy", &policy), Code::Policy);
 }
 
 #[test]

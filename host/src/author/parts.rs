@@ -101,7 +101,8 @@ pub fn policy_part(source: &BundleSource) -> Result<PartSource> {
         Ok(RequiredWire { name: &group.name, features })
     });
     let fallback = Action::from_name(&source.bundle.fallback_action)
-        .ok_or_else(|| refused("bundle.fallback_action is allow, challenge or block"))?;
+        .filter(|action| *action < Action::Block)
+        .ok_or_else(|| refused("bundle.fallback_action is allow or challenge: missing data never blocks"))?;
     let wire = PolicyWire {
         use_case: &source.bundle.use_case,
         labels: LabelsWire {

@@ -5,9 +5,11 @@ use crate::walk::Word;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// Trees that are walked side by side.
+/// Trees that are walked side by side. With fewer, the processor waits for loads; with
+/// more, compilers run out of registers.
 pub(crate) const LANES: usize = 8;
-/// Trees of a group, at the most.
+/// Trees of a group, at the most: whole lanes, and a power of two so that places are
+/// masked and not checked.
 pub(crate) const GROUP: usize = 128;
 /// Steps that all trees of a group take together; deeper ones go on in rounds.
 const COMMON_STEPS: u32 = 6;
@@ -20,7 +22,7 @@ pub(crate) struct Layout<W> {
     /// In source order.
     pub(crate) groups: Vec<Group>,
     /// Per node position: the leaf's value; zero for inner nodes.
-    values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 /// Consecutive trees whose nodes one window holds.
@@ -65,12 +67,6 @@ impl<W: Word> Layout<W> {
         // Every window must be whole, the last one too.
         layout.nodes.resize(layout.nodes.len() + padding, W::default());
         layout
-    }
-
-    /// The value at a leaf's position.
-    #[inline(always)]
-    pub(crate) fn value(&self, position: u32) -> f64 {
-        self.values.get(position as usize).copied().unwrap_or(f64::NAN)
     }
 
     /// How many node positions there are.

@@ -95,13 +95,12 @@ impl Trees {
         self.ranks.fill(row, slots);
         if let (None, [single]) = (&self.linear, &mut *outputs) {
             let mut sum = *single;
-            layout.walk(slots, |exit| sum += layout.value(exit));
+            layout.walk(slots, |_, value| sum += value);
             *single = sum;
             return;
         }
         let mut next = 0;
-        layout.walk(slots, |exit| {
-            let plain = layout.value(exit);
+        layout.walk(slots, |exit, plain| {
             if let Some(output) = outputs.get_mut(next) {
                 *output += self.linear.as_ref().map_or(plain, |linear| linear.value(exit, row, plain));
             }

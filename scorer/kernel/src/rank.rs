@@ -4,6 +4,8 @@
 //! `value <= threshold[k]` exactly when `rank <= k`. Missing values and category sets
 //! are settled here too: they cost a slot, not a test in every node.
 
+#![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
+
 use crate::trees::Missing;
 use crate::walk::Word;
 use alloc::vec::Vec;
@@ -33,7 +35,7 @@ pub struct Ranks {
 #[derive(Debug)]
 struct FeatureRanks {
     feature: usize,
-    /// Ascending, padded with infinity to a power of two less one.
+    /// Ascending, padded with infinity to one of a few sizes.
     thresholds: Vec<f64>,
     /// Rank of zero, which a missing value counts as where nothing else is said.
     zero: u32,
@@ -61,23 +63,43 @@ impl FeatureRanks {
     /// Pads the thresholds so that every search takes the same steps.
     fn new(feature: usize, mut thresholds: Vec<f64>) -> Self {
         let zero = thresholds.partition_point(|threshold| *threshold < 0.0) as u32;
-        let padded = (thresholds.len() + 1).next_power_of_two() - 1;
+        let count = thresholds.len() + 1;
+        let padded = PADDED.into_iter().find(|size| count <= *size).unwrap_or(count.next_power_of_two());
         thresholds.resize(padded, f64::INFINITY);
         Self { feature, thresholds, zero, slots: Vec::new() }
     }
 
-    /// Number of thresholds below the value; 0 for NaN. No branch depends on the value.
+    /// Number of thresholds below the value; 0 for NaN.
     #[inline(always)]
     fn rank(&self, value: f64) -> u32 {
-        let mut rank = 0;
-        let mut half = self.thresholds.len().div_ceil(2);
-        while half > 0 {
-            let probe = self.thresholds.get(rank + half - 1).copied().unwrap_or(f64::INFINITY);
-            rank += if probe < value { half } else { 0 };
-            half /= 2;
+        let thresholds = self.thresholds.as_slice();
+        if let Some(table) = thresholds.as_array::<256>() {
+            search(table, value)
+        } else if let Some(table) = thresholds.as_array::<64>() {
+            search(table, value)
+        } else if let Some(table) = thresholds.as_array::<16>() {
+            search(table, value)
+        } else {
+            thresholds.partition_point(|threshold| *threshold < value) as u32
         }
-        rank as u32
     }
+}
+
+/// Sizes that thresholds are padded to; each has a search without a branch or a bound
+/// to check.
+const PADDED: [usize; 3] = [16, 64, 256];
+
+/// Binary search in a table that ends with at least one infinity. N is a power of two.
+#[inline(always)]
+fn search<const N: usize>(table: &[f64; N], value: f64) -> u32 {
+    let mut rank = 0;
+    let mut half = N / 2;
+    while half > 0 {
+        // INVARIANT: rank + half <= N, so the mask changes nothing and proves the index.
+        rank += if table[(rank + half - 1) & (N - 1)] < value { half } else { 0 };
+        half /= 2;
+    }
+    rank as u32
 }
 
 /// How one slot is filled: what a split refers to.

@@ -146,19 +146,22 @@ impl<W: Word> Layout<W> {
     /// then rounds over the few trees that go deeper. Handing leaves out after each group
     /// lets the processor add them up while it walks the next.
     #[inline(always)]
-    pub(crate) fn walk(&self, slots: &[W], mut leaf: impl FnMut(u32)) {
+    pub(crate) fn walk(&self, slots: &[W], mut leaf: impl FnMut(u32, f64)) {
         let Some(slots) = W::slots(slots) else { return };
         let mut at = [W::default(); GROUP];
         let mut deep = [0; GROUP];
         for group in &self.groups {
             let nodes = self.nodes.get(group.base as usize..).unwrap_or_default();
+            let values = self.values.get(group.base as usize..).unwrap_or_default();
             let Some(window) = W::window(nodes) else { return };
             let mut waiting = common_steps(group, window, slots, &mut at, &mut deep);
             while waiting > 0 {
                 waiting = more_steps(waiting, window, slots, &mut at, &mut deep);
             }
-            let trees = at.get(..group.trees as usize).unwrap_or_default();
-            trees.iter().for_each(|node| leaf(group.base + node.index() as u32));
+            for node in at.get(..group.trees as usize).unwrap_or_default() {
+                let Some(value) = values.get(node.index()) else { return };
+                leaf(group.base + node.index() as u32, *value);
+            }
         }
     }
 }

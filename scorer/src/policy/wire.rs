@@ -22,7 +22,7 @@ pub struct PolicyWire<'b> {
     /// Display labels of allow, challenge, block.
     #[b(1)]
     pub labels: LabelsWire<'b>,
-    /// The action when nothing can be scored: 0 allow, 1 challenge, 2 block.
+    /// The action when nothing can be scored: 0 allow, 1 challenge.
     #[n(2)]
     pub fallback: u32,
     /// Cut-offs, fixed or derived.
@@ -129,6 +129,8 @@ impl Policy {
         let named = texts.clone().all(|text| !text.is_empty());
         ensure(named, Code::Policy, "policy: empty name or label")?;
         ensure(texts.into_iter().all(|t| t.len() <= limits::NAME_BYTES), Code::Limit, "policy: name too long")?;
+        let fallback = action(wire.fallback)?;
+        ensure(fallback < Action::Block, Code::Policy, "policy: what is not scored may be allowed or challenged")?;
         let (cutoffs, costs) = (cutoffs(wire.cutoffs)?, wire.costs.map(costs).transpose()?);
         let at = |index| move |error: Error| error.at(index);
         let segments = wire.segments.iter().enumerate();
@@ -136,7 +138,7 @@ impl Policy {
         Ok(Self {
             use_case: wire.use_case.into(),
             labels: labels.map(String::from),
-            fallback: action(wire.fallback)?,
+            fallback,
             cutoffs,
             costs,
             segments: segments.map(|(i, s)| segment(s, schema).map_err(at(i))).collect::<Result<_>>()?,
