@@ -1,7 +1,7 @@
 //! Trees laid out in groups for the kernel.
 
 use crate::trees::{Split, Streams, TreeSpan};
-use crate::walk::Word;
+use crate::word::Word;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 

@@ -10,7 +10,8 @@
 //! | `trees.rs` | trees as they come in |
 //! | `rank.rs` | values to ranks: thresholds are compared once per feature, not per node |
 //! | `layout.rs` | trees to groups of carry nodes |
-//! | `walk.rs` | the walk: eight trees at a time, one addition and one shift a step |
+//! | `word.rs` | a node in one word: a step is one addition and one shift |
+//! | `walk.rs` | the walk, eight trees side by side |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 
 #![no_std]
@@ -24,6 +25,7 @@ mod linear_leaves;
 mod rank;
 mod trees;
 mod walk;
+mod word;
 
 pub use linear_leaves::LinearTable;
 pub use rank::{Ranks, Rule};
@@ -33,7 +35,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use layout::Layout;
 use linear_leaves::LinearLeaves;
-use walk::Word;
+use word::Word;
 
 /// Trees laid out for evaluation.
 #[derive(Debug)]

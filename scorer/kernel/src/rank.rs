@@ -7,7 +7,7 @@
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
 
 use crate::trees::Missing;
-use crate::walk::Word;
+use crate::word::Word;
 use alloc::vec::Vec;
 
 /// LightGBM's zero: its `kZeroThreshold` is the float 1e-35 as a double.
