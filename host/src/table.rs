@@ -104,7 +104,11 @@ impl Table {
         let cell = self.rows.get(row).and_then(|cells| cells.get(column)).map_or("", |cell| cell.trim());
         number(cell, codes).ok_or_else(|| {
             let name = self.header.get(column).map_or("?", String::as_str);
-            let hint = if codes.is_empty() { "" } else { " nor one of the feature's categories" };
+            let hint = if codes.is_empty() {
+                "; for names of categories give --schema bundle.toml"
+            } else {
+                " nor one of the feature's categories"
+            };
             let message = format!("{}: line {}, column {name}: {cell:?} is no number{hint}", self.name, row + 2);
             Failure::refused("TABLE", message)
         })
