@@ -1,9 +1,12 @@
 //! Writing to the terminal or a pipe.
 
 use crate::failure::{Exit, Failure, Result};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+/// Columns of a terminal that tables are fitted to.
+const NARROWEST: u16 = 60;
 
 /// Standard output, buffered, with our kind of error.
 pub(super) struct Output(BufWriter<StdoutLock<'static>>);
@@ -50,7 +53,11 @@ pub(super) fn facts(json: bool, facts: &serde_json::Value) -> Result<()> {
 /// A table for people.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(UTF8_FULL_CONDENSED);
+    // A terminal that does not know its width must not squeeze columns to nothing.
+    if table.width().is_some_and(|columns| columns >= NARROWEST) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table.set_header(header);
     table
 }
