@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BENCH_OUT ?= target/bench/results
+# The module's budget, brotli-compressed.
+MODULE_BROTLI_BYTES := 110000
 BINARYEN := 132.0.0
 RUFF := 0.17.6
 
@@ -38,17 +40,20 @@ lint: components wasm-opt
 	cargo clippy --release --workspace --exclude tollgate-wasm --all-targets -- -D warnings
 	cargo clippy --profile module --package tollgate-wasm --target wasm32-unknown-unknown -- -D warnings
 
-# The recorded decisions once more, through the module alone and from Python.
+# The recorded decisions once more, through the module alone and from Python; its size.
 vectors: build venv
 	target/release/tollgate module -o target/tollgate.wasm
 	$(VENV) tests/python/run_vectors.py target/tollgate.wasm tests/vectors
+ifdef TOLLGATE_WASM_OPT
+	node tests/bench/size.mjs target/tollgate.wasm $(MODULE_BROTLI_BYTES)
+endif
 
 build: wasm-opt
 	cargo build --release -p tollgate-host
 
 bench: wasm-opt target/bench-venv/done
 	cargo build --release -p tollgate-tests --bin bench-row
-	$(BENCH_VENV) tests/bench/bench.py --ours target/release/bench-row --out $(BENCH_OUT)
+	env -u RUST_BACKTRACE $(BENCH_VENV) tests/bench/bench.py --ours target/release/bench-row --out $(BENCH_OUT) --rows 8000 --cpu 0
 
 # A minimal Rust lacks these two.
 components:
