@@ -89,7 +89,7 @@ class Tollgate:
         self._checked(self._call("unload", handle))
 
     def describe(self, handle: int) -> dict[str, Any]:
-        """What a bundle is: name, digest, features, kinds, fallback action and more."""
+        """What a bundle is: name, digest, features, fallback action and more."""
         self._checked(self._call("describe", handle))
         about: dict[str, Any] = json.loads(self._output())
         return about
