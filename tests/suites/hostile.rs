@@ -198,6 +198,34 @@ fn case_10_small_order_points() {
     }
 }
 
+/// Cases 4 and 5 of ed25519-speccheck (Chalkias, Garillot, Nikolaenko 2020): they satisfy
+/// the verification equation with the cofactor and not without.
+#[test]
+fn case_11_valid_only_with_cofactor() {
+    let cases = [
+        (
+            "cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d",
+            "e47d62c63f830dc7a6851a0b1f33ae4bb2f507fb6cffec4011eaccd55b53f56c",
+            "160a1cb0dc9c0258cd0a7d23e94d8fa878bcb1925f2c64246b2dee1796bed5125ec6bc982a269b723e0668e540911a9a6a58921d6925e434ab10aa7940551a09",
+        ),
+        (
+            "cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d",
+            "e47d62c63f830dc7a6851a0b1f33ae4bb2f507fb6cffec4011eaccd55b53f56c",
+            "21122a84e0b5fca4052f5b1235c80a537878b38f3142356b2c2384ebad4668b7e40bc836dac0f71076f9abe3a53f9c03c1ceeeddb658d0030494ace586687405",
+        ),
+    ];
+    let hex = |text: &str| -> Vec<u8> {
+        let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("hex"));
+        pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect()
+    };
+    let mut wasmtime = Wasmtime::new(Bounds::default());
+    for (key, message, signature) in cases {
+        let key: [u8; 32] = hex(key).try_into().expect("32 bytes");
+        let signature: [u8; 64] = hex(signature).try_into().expect("64 bytes");
+        assert_eq!(wasmtime.instance.ed25519_verify(&key, &hex(message), &signature), Ok(false));
+    }
+}
+
 #[test]
 fn case_12_signature_of_another_length() {
     for length in [0, 1, 63, 65, 128] {
