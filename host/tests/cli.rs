@@ -1,115 +1,11 @@
 //! The `tollgate` command from end to end, as a shell sees it: files, output, exit status.
 
+mod workshop;
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use tempfile::TempDir;
-
-/// A folder with both examples and a key pair, in which commands run.
-struct Workshop(TempDir);
-
-/// What a command left.
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Workshop {
-    fn new() -> Self {
-        let shop = Self(TempDir::new().expect("a folder"));
-        for model in ["loan", "signup"] {
-            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model);
-            fs::create_dir(shop.path(model)).expect("a folder");
-            for name in
-                ["bundle.toml", "model.txt", "golden.csv", "calibration.csv", "rows.ndjson", "metrics.json", "CARD.md"]
-            {
-                fs::copy(from.join(name), shop.path(model).join(name))
-                    .unwrap_or_else(|error| panic!("{model}/{name}: {error}"));
-            }
-        }
-        shop.run("keys new -o k").expect(0);
-        shop
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        fs::write(self.path(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
-
-    /// Runs a command line; no argument has a space.
-    fn run(&self, line: &str) -> Ran {
-        self.pipe(line, "")
-    }
-
-    fn pipe(&self, line: &str, input: &str) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(line.split_whitespace()).current_dir(self.0.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command starts");
-        let mut stdin = child.stdin.take().expect("stdin");
-        let input = input.to_owned();
-        // A command that does not read its input closes the pipe.
-        let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).is_ok());
-        let output = child.wait_with_output().expect("the command ends");
-        let _ = writer.join();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Ran { status: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    /// Builds a model's folder into `MODEL.tollgate`; returns what `--json` says.
-    #[track_caller]
-    fn build(&self, model: &str) -> Value {
-        self.run(&format!("bundle build {model} --key k.key -o {model}.tollgate --json")).expect(0).json()
-    }
-
-    /// Scores the model's sample rows; returns the records' lines.
-    #[track_caller]
-    fn score(&self, model: &str, rows: &str) -> Vec<String> {
-        self.run(&format!("score {model}.tollgate --trust k.pub {rows}")).expect(0).lines()
-    }
-}
-
-impl Ran {
-    #[track_caller]
-    fn expect(self, status: i32) -> Self {
-        assert_eq!(self.status, status, "out: {}\nerr: {}", self.out, self.err);
-        self
-    }
-
-    /// Ends with this status, and the message names all of these.
-    #[track_caller]
-    fn refused(self, status: i32, named: &[&str]) {
-        let ran = self.expect(status);
-        for word in named {
-            assert!(ran.err.contains(word), "{word} is not in: {}", ran.err);
-        }
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        json(&self.out)
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.out.lines().map(String::from).collect()
-    }
-}
-
-#[track_caller]
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
+use workshop::{Workshop, json};
 
 /// A record's member as text, empty where it is null.
 fn text<'r>(record: &'r Value, key: &str) -> &'r str {
@@ -330,6 +226,12 @@ fn builds_are_refused_by_name() {
         |text| text.replacen("[bundle]\n", "[bundle]\ncolour = \"red\"\n", 1),
         &["[SOURCE]", "colour", &line],
     );
+}
+
+#[test]
+fn schemas_and_policies_are_refused_by_name() {
+    let shop = Workshop::new();
+    let toml = "loan/bundle.toml";
     let forbidden = |text: &str| text.replace("LIMIT_BAL", "gender");
     check_build(
         &shop,
@@ -411,4 +313,20 @@ fn every_command_explains_itself() {
     }
     shop.run("no-such-command").expect(2);
     shop.run("").expect(2);
+}
+
+/// Weights in TOML: the sum, and the logistic of it, as worked out by hand.
+#[test]
+fn linear_models_predict_their_sum() {
+    let shop = Workshop::new();
+    shop.write("l.toml", "link = \"logistic\"\nintercept = -1.5\n[weights]\nage = -0.25\nproxy = 2.0\n");
+    shop.write("l.csv", "age,proxy\n2,1\n0,0\n,1\n");
+    let raw = shop.run("model predict l.toml --rows l.csv").expect(0).lines();
+    assert_eq!(raw, ["y0", "0.0", "-1.5", "NaN"]);
+    let probability = shop.run("model predict l.toml --rows l.csv --output probability").expect(0).lines();
+    assert_eq!(probability[1], "0.5");
+    let second: f64 = probability[2].parse().expect("a number");
+    assert!((second - 1.0 / (1.0 + 1.5f64.exp())).abs() < 1e-15, "{second}");
+    shop.write("l.toml", "link = \"logistic\"\n[weights]\nage = \"x\"\n");
+    shop.run("model predict l.toml --rows l.csv").refused(3, &["[MODEL]", "age"]);
 }

@@ -6,8 +6,19 @@
 use crate::cbor::Cbor;
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
+use tollgate_scorer::CostMatrix;
 use tollgate_scorer::bundle::{PAYLOAD_TYPE, assemble};
 use tollgate_scorer::trust::{KeyId, pre_authentication_encoding};
+
+/// The signup example's costs.
+pub const COSTS: CostMatrix = CostMatrix {
+    false_negative: 2.10,
+    false_block: 7.50,
+    challenge: 0.02,
+    completion: 0.93,
+    lost_user: 1.0,
+    abuser_pass: 0.25,
+};
 
 /// A key that signs test bundles; `n` tells keys apart.
 pub fn key(n: u8) -> SigningKey {

@@ -5,6 +5,7 @@
 
 pub mod cbor;
 pub mod forge;
+pub mod property;
 mod runtime;
 
 pub use runtime::{Native, Runtime, Wasmtime, runtimes};

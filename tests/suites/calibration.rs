@@ -1,9 +1,9 @@
 //! Calibrators against scikit-learn and exact optima, and what any fit must keep.
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use tollgate_host::author::calibration::{Labelled, beta, isotonic, platt};
 use tollgate_scorer::Curve;
+use tollgate_tests::property::check;
 use tollgate_tests::root;
 
 type Fit = fn(&[Labelled]) -> tollgate_host::Result<Curve>;
@@ -114,16 +114,6 @@ fn beta_fits_are_the_optimum_under_its_bounds() {
         }
         case.check_predictions(&curve, 1e-9);
     }
-}
-
-#[track_caller]
-fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let run = TestRunner::new(config).run(&strategy, |value| {
-        test(value);
-        Ok(())
-    });
-    run.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Labelled scores within bounds, with ties and with weights.

@@ -1,135 +1,17 @@
-//! Costs, cut-offs, segments, caps and floors: what a policy says and what it never does.
+//! Segments, caps and floors: what a policy says and what it never does.
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use tollgate_host::sandbox::Bounds;
-use tollgate_scorer::{Action, CostMatrix, CutOffs, Probability};
+use tollgate_scorer::{CostMatrix, Probability};
 use tollgate_tests::cbor::Cbor;
-use tollgate_tests::forge::{self, Forged, public};
+use tollgate_tests::forge::{self, COSTS, Forged, public};
+use tollgate_tests::property::check;
 use tollgate_tests::{Native, Runtime, Wasmtime, runtimes};
 
 const ACTIONS: [&str; 3] = ["allow", "challenge", "block"];
 const SOURCES: [&str; 6] = ["cutoffs", "segment", "segment_cap", "missing_cap", "missing_floor", "required"];
-/// The signup example's costs.
-const COSTS: CostMatrix = CostMatrix {
-    false_negative: 2.10,
-    false_block: 7.50,
-    challenge: 0.02,
-    completion: 0.93,
-    lost_user: 1.0,
-    abuser_pass: 0.25,
-};
-
-#[track_caller]
-fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let run = TestRunner::new(config).run(&strategy, |value| {
-        test(value);
-        Ok(())
-    });
-    run.unwrap_or_else(|error| panic!("{error}"));
-}
-
-fn costs() -> impl Strategy<Value = CostMatrix> {
-    let positive = || prop_oneof![0.01..10.0f64, 0.01..1000.0f64];
-    let amount = || prop_oneof![Just(0.0f64), 0.0..1.0f64, 0.0..1000.0f64];
-    let share = || prop_oneof![Just(0.0f64), Just(1.0f64), 0.0..1.0f64];
-    (positive(), positive(), amount(), share(), amount(), share()).prop_map(
-        |(false_negative, false_block, challenge, completion, lost_user, abuser_pass)| CostMatrix {
-            false_negative,
-            false_block,
-            challenge,
-            completion,
-            lost_user,
-            abuser_pass,
-        },
-    )
-}
-
-/// The cost of an action, written down a second time from the definition.
-fn cost_of(costs: &CostMatrix, action: Action, p: f64) -> f64 {
-    match action {
-        Action::Allow => p * costs.false_negative,
-        Action::Challenge => {
-            let lost = (1.0 - p) * (1.0 - costs.completion) * costs.lost_user;
-            costs.challenge + lost + p * costs.abuser_pass * costs.false_negative
-        }
-        Action::Block => (1.0 - p) * costs.false_block,
-    }
-}
-
-/// A fine grid, the cut-offs, and their neighbours.
-fn probes(cutoffs: CutOffs) -> Vec<f64> {
-    let edges = cutoffs.challenge().into_iter().chain([cutoffs.block()]);
-    let edges = edges.flat_map(|edge| [edge.next_down(), edge, edge.next_up()]).filter(|p| (0.0..=1.0).contains(p));
-    (0..=1000).map(|step| f64::from(step) / 1000.0).chain(edges).collect()
-}
-
-/// Covers two-way policies too: there, a challenge must be the cheapest nowhere.
-#[test]
-fn cut_offs_agree_with_brute_force() {
-    check(512, costs(), |costs| {
-        let cutoffs = costs.cutoffs().expect("valid costs have cut-offs");
-        assert!(cutoffs.is_valid(), "{cutoffs:?}");
-        for p in probes(cutoffs) {
-            let action = cutoffs.action(Probability::clamped(p));
-            let chosen = cost_of(&costs, action, p);
-            for other in Action::ALL {
-                let cost = cost_of(&costs, other, p);
-                assert!(chosen <= cost + 1e-9, "{cutoffs:?} at {p}: {action:?} costs {chosen}, {other:?} {cost}");
-            }
-        }
-    });
-}
-
-#[test]
-fn a_cut_off_belongs_to_the_stricter_action() {
-    check(512, costs(), |costs| {
-        let cutoffs = costs.cutoffs().expect("valid costs have cut-offs");
-        let action = |p: f64| cutoffs.action(Probability::clamped(p));
-        assert_eq!(action(cutoffs.block()), Action::Block);
-        let below_block = cutoffs.challenge().map_or(Action::Allow, |_| Action::Challenge);
-        assert_eq!(action(cutoffs.block().next_down()), below_block);
-        if let Some(challenge) = cutoffs.challenge() {
-            assert_eq!(action(challenge), Action::Challenge);
-            assert!(challenge == 0.0 || action(challenge.next_down()) == Action::Allow);
-        }
-        assert_eq!(action(f64::NAN), Action::Block, "an unknown risk is the highest");
-    });
-}
-
-#[test]
-fn published_figures() {
-    let dear = CostMatrix { challenge: 100.0, ..COSTS };
-    let two_way = dear.cutoffs().expect("valid");
-    assert!(matches!(two_way, CutOffs::TwoWay { block } if (block - 0.78125).abs() < 1e-12), "{two_way:?}");
-    let three_way = COSTS.cutoffs().expect("valid");
-    assert!((three_way.challenge().expect("pays") - 0.054711).abs() < 1e-6, "{three_way:?}");
-    assert!((three_way.block() - 0.931490).abs() < 1e-6, "{three_way:?}");
-}
-
-#[test]
-fn costs_that_make_no_sense_have_no_cut_offs() {
-    let members: [fn(&mut CostMatrix) -> &mut f64; 6] = [
-        |c| &mut c.false_negative,
-        |c| &mut c.false_block,
-        |c| &mut c.challenge,
-        |c| &mut c.lost_user,
-        |c| &mut c.completion,
-        |c| &mut c.abuser_pass,
-    ];
-    for (index, member) in members.into_iter().enumerate() {
-        let free: &[f64] = if index < 2 { &[0.0] } else { &[] };
-        let no_share: &[f64] = if index >= 4 { &[1.0f64.next_up()] } else { &[] };
-        for bad in [[f64::NAN, f64::INFINITY, -1.0, -f64::MIN_POSITIVE].as_slice(), free, no_share].concat() {
-            let mut costs = COSTS;
-            *member(&mut costs) = bad;
-            assert_eq!(costs.cutoffs(), None, "member {index} = {bad}");
-        }
-    }
-}
 
 /// Loads the honest bundle with one part changed into a runtime.
 fn load(runtime: &mut dyn Runtime, role: &str, part: &Cbor) {
@@ -275,12 +157,11 @@ fn segment(name: &str, when: Vec<Cbor>, cutoffs: Option<[f64; 2]>, at_most: u64)
     Cbor::Map(entries)
 }
 
-/// Margins are -2, 1 and 3, so probabilities 0.119, 0.731 and 0.953.
-#[test]
-fn segments_choose_cut_offs_and_caps() {
+/// A policy of four segments, the last of which no row reaches alone.
+fn segmented() -> Cbor {
     const RISK: u64 = 0;
     const COUNTRY: u64 = 1;
-    let policy = policy_with(
+    policy_with(
         5,
         Cbor::Array(vec![
             segment("capped", vec![condition(COUNTRY, 0, &[1.0]), condition(RISK, 2, &[80.0, 90.0])], None, 1),
@@ -293,7 +174,15 @@ fn segments_choose_cut_offs_and_caps() {
                 2,
             ),
         ]),
-    );
+    )
+}
+
+/// Margins are -2, 1 and 3, so probabilities 0.119, 0.731 and 0.953.
+#[test]
+fn segments_choose_cut_offs_and_caps() {
+    let policy = segmented();
+    let [strict, low] =
+        [[0.1, 0.7], [0.05, 0.1]].map(|[challenge, block]| json!({"challenge": challenge, "block": block}));
     let (own, none) = (json!({"challenge": 0.5, "block": 0.9}), Value::Null);
     for mut runtime in runtimes() {
         load(runtime.as_mut(), "policy", &policy);
@@ -302,27 +191,9 @@ fn segments_choose_cut_offs_and_caps() {
             (json!({"ip_risk": 87, "country": "BB"}), "challenge", "segment_cap", json!("capped"), own.clone()),
             (json!({"ip_risk": 79.99, "country": "BB"}), "block", "cutoffs", none.clone(), own.clone()),
             (json!({"ip_risk": 90, "country": "BB"}), "block", "cutoffs", none.clone(), own.clone()),
-            (
-                json!({"ip_risk": 85, "country": "AA"}),
-                "block",
-                "segment",
-                json!("strict"),
-                json!({"challenge": 0.1, "block": 0.7}),
-            ),
-            (
-                json!({"ip_risk": 10, "country": "AA"}),
-                "challenge",
-                "segment",
-                json!("strict"),
-                json!({"challenge": 0.1, "block": 0.7}),
-            ),
-            (
-                json!({"ip_risk": 10, "country": "BB"}),
-                "block",
-                "segment",
-                json!("low"),
-                json!({"challenge": 0.05, "block": 0.1}),
-            ),
+            (json!({"ip_risk": 85, "country": "AA"}), "block", "segment", json!("strict"), strict.clone()),
+            (json!({"ip_risk": 10, "country": "AA"}), "challenge", "segment", json!("strict"), strict.clone()),
+            (json!({"ip_risk": 10, "country": "BB"}), "block", "segment", json!("low"), low.clone()),
             (json!({"ip_risk": 20, "country": "BB"}), "allow", "cutoffs", none.clone(), own.clone()),
             // A stand-in meets no condition, "not one of" included.
             (json!({"ip_risk": 10}), "allow", "cutoffs", none.clone(), own.clone()),

@@ -169,11 +169,6 @@ fn link(header: &Section<'_>, outputs: usize) -> Result<Link> {
     let mut words = objective.split_ascii_whitespace();
     let name = words.next().unwrap_or_default();
     let words: Vec<&str> = words.collect();
-    let slope = || {
-        let given = words.iter().find_map(|word| word.strip_prefix("sigmoid:")).map(loose_number);
-        let slope = given.unwrap_or(Some(1.0)).filter(|slope| *slope > 0.0 && slope.is_finite());
-        slope.ok_or_else(|| header.refused("objective", "sigmoid is not a positive number"))
-    };
     let plain = if words.contains(&"sqrt") { Link::SignedSquare } else { Link::Identity };
     let link = match name {
         "regression"
@@ -195,7 +190,9 @@ fn link(header: &Section<'_>, outputs: usize) -> Result<Link> {
         "huber" | "lambdarank" | "rank_xendcg" | "xendcg" | "xe_ndcg" | "xe_ndcg_mart" | "xendcg_mart" | "none"
         | "null" | "custom" | "na" => Link::Identity,
         "poisson" | "gamma" | "tweedie" => Link::Exp,
-        "binary" | "multiclassova" | "multiclass_ova" | "ova" | "ovr" => Link::Logistic { slope: slope()? },
+        "binary" | "multiclassova" | "multiclass_ova" | "ova" | "ovr" => {
+            Link::Logistic { slope: sigmoid(header, &words)? }
+        }
         "cross_entropy" | "xentropy" => Link::Logistic { slope: 1.0 },
         "cross_entropy_lambda" | "xentlambda" => Link::SoftPlus,
         "multiclass" | "softmax" => Link::Softmax,
@@ -205,6 +202,13 @@ fn link(header: &Section<'_>, outputs: usize) -> Result<Link> {
         Link::Softmax if outputs == 1 => Err(header.refused("objective", "multiclass with one output")),
         link => Ok(link),
     }
+}
+
+/// The `sigmoid` parameter of an objective, 1 without.
+fn sigmoid(header: &Section<'_>, words: &[&str]) -> Result<f64> {
+    let given = words.iter().find_map(|word| word.strip_prefix("sigmoid:")).map(loose_number);
+    let slope = given.unwrap_or(Some(1.0)).filter(|slope| *slope > 0.0 && slope.is_finite());
+    slope.ok_or_else(|| header.refused("objective", "sigmoid is not a positive number"))
 }
 
 /// A number as LightGBM's quick parser reads it: digits before the point plus digits
