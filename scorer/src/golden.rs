@@ -50,11 +50,14 @@ pub(crate) fn check(part: &[u8], model: &Model, calibrator: &Calibrator) -> Resu
         let differs = |what| Error::new(Code::SelfTest, what).at(index);
         let scored = model.raw(row, &mut scratch);
         let same = scored.iter().zip(raw).all(|(got, want)| is_close(*got, *want, wire.tolerance));
-        ensure(same, Code::SelfTest, "").map_err(|_| differs("golden: raw score differs from the trainer's, row"))?;
+        if !same {
+            return Err(differs("golden: raw score differs from the trainer's, row"));
+        }
         let risk = model.risk(row, &mut scratch);
         let calibrated = calibrator.apply(risk.margin, risk.by_link).get();
-        let same = calibrated.to_bits() == probability.to_bits();
-        ensure(same, Code::SelfTest, "").map_err(|_| differs("golden: probability differs, row"))?;
+        if calibrated.to_bits() != probability.to_bits() {
+            return Err(differs("golden: probability differs, row"));
+        }
     }
     Ok(rows)
 }

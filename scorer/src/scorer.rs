@@ -2,7 +2,7 @@
 
 use crate::ABI_VERSION;
 use crate::bundle::{Bundle, BundleDigest, Manifest, Role, Verified};
-use crate::calibrator::{Calibrator, Curve, Probability};
+use crate::calibrator::Calibrator;
 use crate::decision::{Decision, Event, Setting};
 use crate::error::{Code, Error, Result, ensure};
 use crate::features::FeatureRow;
@@ -37,8 +37,7 @@ impl Scorer {
         let model = Model::parse(bundle.format(Role::Model), bundle.part(Role::Model))?;
         agree(&schema, &model)?;
         let calibrator = Calibrator::parse(bundle.part(Role::Calibrator))?;
-        let needs_probability = calibrator.reads_probability || calibrator.curve == Curve::Identity;
-        let fits = !needs_probability || model.link().gives_probability();
+        let fits = !calibrator.reads_probability || model.link().gives_probability();
         ensure(fits, Code::Policy, "calibrator: reads a probability, which this model does not give")?;
         let policy = Policy::parse(bundle.part(Role::Policy), &schema)?;
         let golden_rows = golden::check(bundle.part(Role::Golden), &model, &calibrator)?;
@@ -166,11 +165,6 @@ impl Scorer {
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    /// The probability that a model's risk calibrates to.
-    pub fn probability(&self, risk: Risk) -> Probability {
-        self.calibrator.apply(risk.margin, risk.by_link)
     }
 
     fn fall_back(&self, row: &FeatureRow, source: Source) -> Decision {
