@@ -161,12 +161,15 @@ pub fn forest() -> Cbor {
         (1, Cbor::Uint(1)),
         (2, Cbor::Array(vec![])),
         (3, Cbor::Map(vec![(0, Cbor::Uint(1)), (1, Cbor::Float(1.0))])),
-        (5, Cbor::Bool(true)),
+        (5, Cbor::Uint(1)),
         (6, Cbor::Array(vec![Cbor::Bytes(50f64.to_le_bytes().to_vec()), Cbor::Bytes(vec![])])),
         (7, Cbor::Array(vec![number(0), set])),
         (8, Cbor::Bytes(shorts(&[0, 0xffff, 1, 0xffff, 0xffff]))),
         (9, Cbor::Bytes(shorts(&[0, 0]))),
         (10, Cbor::Bytes(doubles(&[-2.0, 1.0, 3.0]))),
+        (12, Cbor::Uint(0)),
+        (13, Cbor::Array(vec![])),
+        (14, Cbor::Array(vec![])),
     ])
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tollgate_scorer::bundle::Role;
 use tollgate_scorer::limits;
 use tollgate_scorer::model::LinearWire;
-use tollgate_scorer::model::forest::{ForestWire, LEAF, LinearLeavesWire, Missing, RuleWire};
+use tollgate_scorer::model::forest::{CoverWire, ForestWire, LEAF, LinearLeavesWire, Missing, RuleWire};
 
 /// Encodes a model; `risk` names the risky outputs of a model with several.
 ///
@@ -19,24 +19,43 @@ pub fn model_part(source: &Source, risk: &[u32]) -> Result<PartSource> {
         Source::Forest(forest) => {
             Ok(PartSource { role: Role::Model, format: "forest/1", bytes: Encoder::new(forest)?.encode(risk)? })
         }
-        Source::Linear(linear) => Ok(PartSource { role: Role::Model, format: "linear/1", bytes: linear_part(linear)? }),
+        Source::Linear(linear) => {
+            Ok(PartSource { role: Role::Model, format: "linear/1", bytes: linear_part(linear, risk)? })
+        }
     }
 }
 
-fn linear_part(linear: &LinearSource) -> Result<Vec<u8>> {
+fn linear_part(linear: &LinearSource, risk: &[u32]) -> Result<Vec<u8>> {
     encode(&LinearWire {
         features: linear.features.iter().map(String::as_str).collect(),
         weights: linear.weights.clone(),
-        intercept: linear.intercept,
+        intercepts: linear.intercepts.clone(),
         link: linear.link.to_wire(),
+        risk: risk.to_vec(),
+        single: linear.single,
+        skip_missing: linear.skip_missing,
     })
 }
 
 /// What a split refers to: one slot of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rule {
-    Number { feature: usize, missing: u32, default_left: bool },
-    Set { feature: usize, set: CategorySet },
+    Number {
+        feature: usize,
+        missing: u32,
+        default_left: bool,
+    },
+    Set {
+        feature: usize,
+        set: CategorySet,
+        missing_in: bool,
+    },
+    /// The numbers by their bits, so that rules have an order.
+    OneOf {
+        feature: usize,
+        numbers: Vec<u64>,
+        missing_in: bool,
+    },
 }
 
 /// The forest part as it grows.
@@ -49,6 +68,7 @@ struct Encoder<'f> {
     ranks: Vec<u8>,
     leaves: Vec<u8>,
     functions: Vec<Option<LeafFunction>>,
+    covers: Vec<Option<f64>>,
 }
 
 impl<'f> Encoder<'f> {
@@ -83,7 +103,7 @@ impl<'f> Encoder<'f> {
         }
         rules.values_mut().zip(0..).for_each(|(slot, number)| *slot = number);
         let (splits, ranks, leaves) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { forest, thresholds, rules, splits, ranks, leaves, functions: Vec::new() })
+        Ok(Self { forest, thresholds, rules, splits, ranks, leaves, functions: Vec::new(), covers: Vec::new() })
     }
 
     fn encode(mut self, risk: &[u32]) -> Result<Vec<u8>> {
@@ -91,19 +111,24 @@ impl<'f> Encoder<'f> {
         let thresholds: Vec<Vec<u8>> = self.thresholds.iter().map(|list| doubles(list)).collect();
         let sets: Vec<Option<Vec<u8>>> = self.rules.keys().map(set_bytes).collect();
         let linear = self.linear();
+        let cover = self.cover();
         encode(&ForestWire {
             features: self.forest.features.iter().map(String::as_str).collect(),
             outputs: self.forest.outputs as u32,
             risk: risk.to_vec(),
             link: self.forest.link.to_wire(),
             averaged_over: self.forest.averaged_over,
-            tiny_is_zero: self.forest.tiny_is_zero,
+            input: self.forest.input as u32,
             thresholds: thresholds.iter().map(|bytes| <&ByteSlice>::from(bytes.as_slice())).collect(),
             rules: self.rules.keys().zip(&sets).map(|(rule, set)| rule_wire(rule, set.as_deref())).collect(),
             splits: &self.splits,
             ranks: &self.ranks,
             leaves: &self.leaves,
             linear: linear.as_ref().map(Linear::wire),
+            aggregate: self.forest.aggregate as u32,
+            start: self.forest.start.clone(),
+            offset: self.forest.offset.clone(),
+            cover: cover.as_ref().map(|(kind, leaves)| CoverWire { kind: *kind, leaves }),
         })
     }
 
@@ -112,7 +137,8 @@ impl<'f> Encoder<'f> {
         let mut waiting = vec![0];
         while let Some(node) = waiting.pop().and_then(|place| tree.nodes.get(place)) {
             match node {
-                Node::Leaf { value, function, .. } => {
+                Node::Leaf { value, function, cover, .. } => {
+                    self.covers.push(*cover);
                     self.splits.extend(LEAF.to_le_bytes());
                     self.leaves.extend(value.to_le_bytes());
                     self.functions.push(function.clone());
@@ -131,6 +157,15 @@ impl<'f> Encoder<'f> {
         let Test::AtMost { threshold, .. } = split.test else { return 0 };
         let list = self.thresholds.get(split.feature).map_or(&[][..], Vec::as_slice);
         list.partition_point(|other| *other < threshold) as u16
+    }
+
+    /// Kind and bytes of the leaves' cover, where all of it is known.
+    fn cover(&self) -> Option<(u32, Vec<u8>)> {
+        let covers = self.covers.iter().copied().collect::<Option<Vec<f64>>>()?;
+        if covers.iter().all(|cover| *cover == f64::from(*cover as u32)) {
+            return Some((0, covers.iter().flat_map(|cover| (*cover as u32).to_le_bytes()).collect()));
+        }
+        Some((1, covers.iter().flat_map(|cover| (*cover as f32).to_le_bytes()).collect()))
     }
 
     fn linear(&self) -> Option<Linear> {
@@ -186,30 +221,42 @@ fn rule(split: &Split) -> Rule {
             let default_left = *default_left && *missing != Missing::IsZero;
             Rule::Number { feature: split.feature, missing: *missing as u32, default_left }
         }
-        Test::In(set) => Rule::Set { feature: split.feature, set: set.clone() },
+        Test::In { set, missing_left } => {
+            Rule::Set { feature: split.feature, set: set.clone(), missing_in: *missing_left }
+        }
+        Test::OneOf { numbers, missing_left } => {
+            let numbers = numbers.iter().map(|number| number.to_bits()).collect();
+            Rule::OneOf { feature: split.feature, numbers, missing_in: *missing_left }
+        }
     }
 }
 
 fn rule_wire<'s>(rule: &Rule, set: Option<&'s [u8]>) -> RuleWire<'s> {
+    let (feature, kind, default_left) = match rule {
+        Rule::Number { feature, missing, default_left } => (feature, *missing, *default_left),
+        Rule::Set { feature, missing_in, .. } => (feature, 3, *missing_in),
+        Rule::OneOf { feature, missing_in, .. } => (feature, 4, *missing_in),
+    };
+    RuleWire { feature: *feature as u32, kind, default_left, set: set.map(<&ByteSlice>::from) }
+}
+
+/// A set as it stands on the wire.
+fn set_bytes(rule: &Rule) -> Option<Vec<u8>> {
     match rule {
-        Rule::Number { feature, missing, default_left } => {
-            RuleWire { feature: *feature as u32, kind: *missing, default_left: *default_left, set: None }
-        }
-        Rule::Set { feature, .. } => {
-            RuleWire { feature: *feature as u32, kind: 3, default_left: false, set: set.map(<&ByteSlice>::from) }
-        }
+        Rule::Number { .. } => None,
+        Rule::Set { set, .. } => Some(category_bits(set)),
+        Rule::OneOf { numbers, .. } => Some(numbers.iter().flat_map(|bits| bits.to_le_bytes()).collect()),
     }
 }
 
 /// A category set as whole words of 32 bits, as short as can be.
-fn set_bytes(rule: &Rule) -> Option<Vec<u8>> {
-    let Rule::Set { set, .. } = rule else { return None };
+fn category_bits(set: &CategorySet) -> Vec<u8> {
     let words = set.last().map_or(0, |highest| *highest as usize / 32 + 1);
     let mut bits = vec![0u32; words];
     for category in set {
         bits[*category as usize / 32] |= 1 << (category % 32);
     }
-    Some(bits.iter().flat_map(|word| word.to_le_bytes()).collect())
+    bits.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 fn doubles(numbers: &[f64]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use tollgate_scorer::model::Link;
-use tollgate_scorer::model::forest::Missing;
+use tollgate_scorer::model::forest::{Aggregate, Input, Missing};
 
 /// A forest as imported.
 #[derive(Clone, Debug)]
@@ -15,8 +15,14 @@ pub struct ForestSource {
     pub link: Link,
     /// Random forests: responses are sums divided by this many iterations.
     pub averaged_over: Option<u32>,
-    /// Values within 1e-35 of zero count as zero.
-    pub tiny_is_zero: bool,
+    /// What happens to values before they are compared.
+    pub input: Input,
+    /// How the leaves of a row come together.
+    pub aggregate: Aggregate,
+    /// Per output, what the sum starts with; empty for zeros.
+    pub start: Vec<f64>,
+    /// Per output, what is added after the last leaf; empty for zeros.
+    pub offset: Vec<f64>,
     /// The trees, in the order in which their leaves are added.
     pub trees: Vec<Tree>,
     /// The trainer's monotone constraints: -1, 0, 1 per feature.
@@ -43,6 +49,8 @@ pub enum Node {
         number: usize,
         /// The linear function that replaces the value where there is one.
         function: Option<LeafFunction>,
+        /// How much training data reached it: rows or their weights; none when unknown.
+        cover: Option<f64>,
     },
 }
 
@@ -72,7 +80,19 @@ pub enum Test {
         default_left: bool,
     },
     /// The value, truncated to an integer, is one of these.
-    In(CategorySet),
+    In {
+        /// The categories.
+        set: CategorySet,
+        /// Missing values (NaN) go left, as if they were in the set.
+        missing_left: bool,
+    },
+    /// The value equals one of these numbers.
+    OneOf {
+        /// The numbers, none of them NaN.
+        numbers: Vec<f64>,
+        /// Missing values (NaN) go left, as if they were among them.
+        missing_left: bool,
+    },
 }
 
 /// A set of category codes.
@@ -95,8 +115,9 @@ impl ForestSource {
         self.outputs = self.trees.len();
         self.link = Link::Identity;
         self.averaged_over = None;
+        (self.aggregate, self.start, self.offset) = (Aggregate::Sum, Vec::new(), Vec::new());
         for node in self.trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
-            if let Node::Leaf { value, number, function } = node {
+            if let Node::Leaf { value, number, function, .. } = node {
                 (*value, *function) = (*number as f64, None);
             }
         }
@@ -107,7 +128,7 @@ impl ForestSource {
     pub fn categorical(&self) -> BTreeSet<usize> {
         let nodes = self.trees.iter().flat_map(|tree| &tree.nodes);
         let splits = nodes.filter_map(|node| match node {
-            Node::Split(Split { feature, test: Test::In(_), .. }) => Some(*feature),
+            Node::Split(Split { feature, test: Test::In { .. }, .. }) => Some(*feature),
             _ => None,
         });
         splits.collect()

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use tollgate_scorer::limits;
 use tollgate_scorer::model::Link;
-use tollgate_scorer::model::forest::Missing;
+use tollgate_scorer::model::forest::{Aggregate, Input, Missing};
 
 /// Reads a model, or only its first iterations.
 ///
@@ -45,7 +45,10 @@ pub fn lightgbm(text: &str, iterations: Option<usize>) -> Result<ForestSource> {
         outputs,
         link: link(&header, outputs)?,
         averaged_over: header.get("average_output").map(|_| u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)),
-        tiny_is_zero: true,
+        input: Input::TinyIsZero,
+        aggregate: Aggregate::Sum,
+        start: Vec::new(),
+        offset: Vec::new(),
         trees,
         monotone: header.get("monotone_constraints").map(|_| header.numbers("monotone_constraints")).transpose()?,
     })
@@ -277,6 +280,8 @@ struct Parts {
     boundaries: Vec<usize>,
     bits: Vec<u32>,
     value: Vec<f64>,
+    /// Training rows per leaf; empty where the file does not tell.
+    count: Vec<f64>,
     functions: Option<Vec<LeafFunction>>,
 }
 
@@ -301,6 +306,10 @@ impl Parts {
             bits: if has_sets { section.array("cat_threshold", bits)? } else { Vec::new() },
             boundaries,
             value: section.array("leaf_value", leaves)?,
+            count: match section.get("leaf_count") {
+                Some(counts) if !counts.trim().is_empty() => section.array("leaf_count", leaves)?,
+                _ => Vec::new(),
+            },
             functions: if is_linear { Some(functions(section, leaves)?) } else { None },
         })
     }
@@ -314,7 +323,7 @@ impl Parts {
         let decision = self.decision.get(index).copied().unwrap_or_default();
         let threshold = self.threshold.get(index).copied().unwrap_or(f64::NAN);
         let test = if decision & 1 == 1 {
-            Test::In(self.set(threshold, section)?)
+            Test::In { set: self.set(threshold, section)?, missing_left: false }
         } else if threshold.is_nan() {
             return Err(section.refused("threshold", format!("threshold {index} is not a number")));
         } else {
@@ -350,7 +359,8 @@ impl Parts {
         if function.as_ref().is_some_and(|function| !known(function)) {
             return Err(section.refused("leaf_features", format!("leaf {number} uses a feature that does not exist")));
         }
-        Ok(Node::Leaf { value, number, function })
+        let cover = self.count.get(number).copied();
+        Ok(Node::Leaf { value, number, function, cover })
     }
 }
 

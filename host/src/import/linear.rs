@@ -9,12 +9,16 @@ use tollgate_scorer::model::Link;
 pub struct LinearSource {
     /// Feature names, in the order of addition.
     pub features: Vec<String>,
-    /// One weight per feature.
+    /// Output by output, one weight per feature.
     pub weights: Vec<f64>,
-    /// The start of the sum.
-    pub intercept: f64,
-    /// From the sum to the response.
+    /// Per output: the start of its sum.
+    pub intercepts: Vec<f64>,
+    /// From the sums to the responses.
     pub link: Link,
+    /// Inputs, products and sums are rounded to single precision.
+    pub single: bool,
+    /// A missing value adds nothing; else it makes the sum NaN.
+    pub skip_missing: bool,
 }
 
 #[derive(Deserialize)]
@@ -59,5 +63,5 @@ pub fn linear(text: &str) -> Result<LinearSource> {
         LinkName::Logistic => Link::Logistic { slope: 1.0 },
         LinkName::Exp => Link::Exp,
     };
-    Ok(LinearSource { features, weights, intercept: file.intercept, link })
+    Ok(LinearSource { features, weights, intercepts: vec![file.intercept], link, single: false, skip_missing: false })
 }

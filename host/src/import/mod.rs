@@ -62,7 +62,7 @@ impl Source {
     pub fn outputs(&self) -> usize {
         match self {
             Self::Forest(forest) => forest.outputs,
-            Self::Linear(_) => 1,
+            Self::Linear(linear) => linear.intercepts.len(),
         }
     }
 }

@@ -1,26 +1,37 @@
 //! Trees laid out in groups for the kernel.
+//!
+//! The first levels of all trees of a group are stored level by level, tree by tree,
+//! without children: the children of place p are places 2 p and 2 p + 1 of the next level.
+//! Where a tree ends earlier, conditions that always go left lead on to its exit. Below
+//! the levels, nodes name their children.
 
+use crate::outcomes::Outcomes;
 use crate::trees::{Split, Streams, TreeSpan};
-use crate::word::Word;
+use crate::width::Width;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// Trees that are walked side by side. With fewer, the processor waits for loads; with
-/// more, compilers run out of registers.
+/// Trees that are walked side by side.
 pub(crate) const LANES: usize = 8;
 /// Trees of a group, at the most: whole lanes, and a power of two so that places are
 /// masked and not checked.
 pub(crate) const GROUP: usize = 128;
-/// Steps that all trees of a group take together; deeper ones go on in rounds.
-const COMMON_STEPS: u32 = 6;
+/// Levels that every tree of a group has.
+const LEVELS: usize = 4;
+/// Places below the levels of a group.
+pub(crate) const EXITS: usize = GROUP << LEVELS;
 
 /// Groups of trees with their leaf values.
 #[derive(Debug)]
-pub(crate) struct Layout<W> {
-    /// Nodes of all groups; a group's roots come first in it, in the order of its trees.
-    pub(crate) nodes: Vec<W>,
+pub(crate) struct Layout<W: Width> {
     /// In source order.
     pub(crate) groups: Vec<Group>,
+    /// Per group: the first levels.
+    pub(crate) tops: Vec<Top<W>>,
+    /// Per group: the node that each place below the levels stands for, tree by tree.
+    pub(crate) exits: Vec<[W::Node; EXITS]>,
+    /// Leaves, and inner nodes below the levels.
+    pub(crate) nodes: Vec<W::Node>,
     /// Per node position: the leaf's value; zero for inner nodes.
     pub(crate) values: Vec<f64>,
 }
@@ -32,15 +43,43 @@ pub(crate) struct Group {
     pub(crate) base: u32,
     /// Number of trees; their places are filled up to whole lanes.
     pub(crate) trees: u32,
-    /// Steps taken by all.
-    pub(crate) steps: u32,
 }
 
-impl<W: Word> Layout<W> {
+/// The first levels of a group.
+#[derive(Debug)]
+pub(crate) struct Top<W: Width> {
+    /// The roots.
+    pub(crate) first: [W::Condition; GROUP],
+    /// Their children.
+    pub(crate) second: [W::Condition; 2 * GROUP],
+    /// The third level.
+    pub(crate) third: [W::Condition; 4 * GROUP],
+    /// The fourth level.
+    pub(crate) fourth: [W::Condition; 8 * GROUP],
+}
+
+impl<W: Width> Top<W> {
+    fn new() -> Self {
+        let never = W::Condition::default();
+        Self { first: [never; _], second: [never; _], third: [never; _], fourth: [never; _] }
+    }
+
+    /// A level's conditions; none below the last.
+    fn level(&mut self, level: usize) -> Option<&mut [W::Condition]> {
+        match level {
+            0 => Some(&mut self.first),
+            1 => Some(&mut self.second),
+            2 => Some(&mut self.third),
+            3 => Some(&mut self.fourth),
+            _ => None,
+        }
+    }
+}
+
+impl<W: Width> Layout<W> {
     /// Whether the trees fit this width of node.
-    pub(crate) fn fits(spans: &[TreeSpan], slots: usize, highest_rank: u32) -> bool {
-        let slots_fit = W::SLOTS == 0 || slots <= W::SLOTS;
-        slots_fit && highest_rank <= W::HIGHEST_RANK && Self::group_trees(spans) >= LANES
+    pub(crate) fn fits(spans: &[TreeSpan], conditions: usize) -> bool {
+        (W::CONDITIONS == 0 || conditions <= W::CONDITIONS) && Self::group_trees(spans) >= LANES
     }
 
     /// How many trees a group can take, were all as large as the largest.
@@ -52,20 +91,32 @@ impl<W: Word> Layout<W> {
     /// Lays trees out in source order.
     ///
     /// `leaf_at` is told the position that each leaf of the part is placed at.
-    pub(crate) fn build(spans: &[TreeSpan], streams: &Streams<'_>, mut leaf_at: impl FnMut(usize, usize)) -> Self {
-        let trees = Self::group_trees(spans).max(LANES);
-        let nodes = spans.iter().map(TreeSpan::nodes).sum::<usize>() + spans.len().div_ceil(trees) * LANES;
-        let padding = if W::SLOTS > 0 { W::GROUP_NODES } else { 0 };
-        let mut layout = Self {
-            nodes: Vec::with_capacity(nodes + padding),
-            groups: Vec::with_capacity(spans.len().div_ceil(trees)),
-            values: Vec::with_capacity(nodes),
-        };
-        for group in spans.chunks(trees) {
-            layout.push_group(group, streams, &mut leaf_at);
+    pub(crate) fn build(
+        spans: &[TreeSpan],
+        streams: &Streams<'_>,
+        outcomes: &Outcomes,
+        mut leaf_at: impl FnMut(usize, usize),
+    ) -> Self {
+        let (groups, tops, exits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut layout = Self { groups, tops, exits, nodes: Vec::new(), values: Vec::new() };
+        for group in spans.chunks(Self::group_trees(spans).max(LANES)) {
+            let base = layout.nodes.len();
+            // Places without a tree lead to a leaf that nobody reads.
+            let mut building = Building { layout, base, top: Top::new(), exits: [W::leaf(0); _] };
+            for (place, span) in group.iter().enumerate() {
+                building.push_tree(place, &read_tree(span, streams, outcomes), |leaf, position| {
+                    leaf_at(leaf, position);
+                    streams.leaf(leaf)
+                });
+            }
+            layout = building.layout;
+            layout.tops.push(building.top);
+            layout.exits.push(building.exits);
+            layout.groups.push(Group { base: base as u32, trees: group.len() as u32 });
         }
         // Every window must be whole, the last one too.
-        layout.nodes.resize(layout.nodes.len() + padding, W::default());
+        let padding = if W::CONDITIONS > 0 { W::GROUP_NODES } else { 0 };
+        layout.nodes.resize(layout.nodes.len() + padding, W::Node::default());
         layout
     }
 
@@ -73,73 +124,96 @@ impl<W: Word> Layout<W> {
     pub(crate) fn positions(&self) -> usize {
         self.values.len()
     }
+}
 
-    fn push_group(&mut self, group: &[TreeSpan], streams: &Streams<'_>, leaf_at: &mut impl FnMut(usize, usize)) {
-        let base = self.nodes.len();
-        // Places without a tree keep a leaf that nobody reads.
-        for place in 0..group.len().next_multiple_of(LANES) {
-            self.nodes.push(W::leaf(place));
-            self.values.push(0.0);
-        }
-        for (root, span) in group.iter().enumerate() {
-            self.push_tree(base, root, span, streams, leaf_at);
-        }
-        // The roots are loaded before the first step, so depth d takes d steps.
-        let steps = group.iter().map(|span| span.depth).max().unwrap_or(0).min(COMMON_STEPS);
-        self.groups.push(Group { base: base as u32, trees: group.len() as u32, steps });
-    }
+/// A layout with the group that is being added.
+struct Building<W: Width> {
+    layout: Layout<W>,
+    /// Position of the group's first node.
+    base: usize,
+    top: Top<W>,
+    exits: [W::Node; EXITS],
+}
 
-    /// Places one tree level by level: the top levels, which every row passes, then share
-    /// a cache line or two, where pre-order would spread them.
-    fn push_tree(
-        &mut self,
-        base: usize,
-        root: usize,
-        span: &TreeSpan,
-        streams: &Streams<'_>,
-        leaf_at: &mut impl FnMut(usize, usize),
-    ) {
-        let tree = read_tree(span, streams);
-        let mut queue = VecDeque::from([(0, root)]);
+impl<W: Width> Building<W> {
+    /// Places one tree level by level, so that nodes near each other share cache lines;
+    /// `value` gives a leaf's value and is told where it is put.
+    fn push_tree(&mut self, place: usize, tree: &[Node], mut value: impl FnMut(usize, usize) -> f64) {
+        let mut queue = VecDeque::from([(0, Place::Level(0, place))]);
         while let Some((node, place)) = queue.pop_front() {
-            let word = match tree.get(node).copied() {
-                None => return,
-                Some(Node::Leaf { leaf }) => {
-                    self.set_value(base + place, streams.leaf(leaf));
-                    leaf_at(leaf, base + place);
-                    W::leaf(place)
+            match (tree.get(node).copied(), place) {
+                (None, _) => return,
+                (Some(Node::Inner { condition, left, right }), place) => {
+                    let [a, b] = self.place_inner(condition, place);
+                    queue.extend([(left, a), (right, b)]);
                 }
-                Some(Node::Inner { slot, rank, right }) => {
-                    let left = self.nodes.len() - base;
-                    self.nodes.extend([W::default(); 2]);
-                    self.values.extend([0.0; 2]);
-                    // In pre-order a left child stands right behind its parent.
-                    queue.extend([(node + 1, left), (right, left + 1)]);
-                    W::inner(slot, rank, left)
+                (Some(Node::Leaf { leaf }), place) => {
+                    let index = self.place_leaf(place);
+                    if let Some(entry) = self.layout.values.get_mut(self.base + index) {
+                        *entry = value(leaf, self.base + index);
+                    }
                 }
-            };
-            if let Some(node) = self.nodes.get_mut(base + place) {
-                *node = word;
             }
         }
     }
 
-    fn set_value(&mut self, position: usize, value: f64) {
-        if let Some(entry) = self.values.get_mut(position) {
-            *entry = value;
+    /// Places an inner node and tells where its children go.
+    fn place_inner(&mut self, condition: usize, place: Place) -> [Place; 2] {
+        if let Place::Level(level, at) = place
+            && let Some(entry) = self.top.level(level).and_then(|level| level.get_mut(at))
+        {
+            *entry = W::condition(condition);
+            return [Place::Level(level + 1, 2 * at), Place::Level(level + 1, 2 * at + 1)];
+        }
+        let left = self.layout.nodes.len() - self.base;
+        self.layout.nodes.extend([W::leaf(left), W::leaf(left + 1)]);
+        self.layout.values.extend([0.0; 2]);
+        self.set(place, W::inner(condition, left));
+        [Place::Node(left), Place::Node(left + 1)]
+    }
+
+    /// Places a leaf and tells its index.
+    fn place_leaf(&mut self, place: Place) -> usize {
+        if let Place::Node(index) = place {
+            return index;
+        }
+        let index = self.layout.nodes.len() - self.base;
+        self.layout.nodes.push(W::leaf(index));
+        self.layout.values.push(0.0);
+        self.set(place, W::leaf(index));
+        index
+    }
+
+    fn set(&mut self, place: Place, node: W::Node) {
+        let entry = match place {
+            // All conditions from here to the exit go left.
+            Place::Level(level, at) => self.exits.get_mut(at << (LEVELS - level)),
+            Place::Node(index) => self.layout.nodes.get_mut(self.base + index),
+        };
+        if let Some(entry) = entry {
+            *entry = node;
         }
     }
+}
+
+/// Where a node is put.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In a level, or just below the last one.
+    Level(usize, usize),
+    /// Among the nodes of the group.
+    Node(usize),
 }
 
 /// A node as read from the streams, still in pre-order.
 #[derive(Clone, Copy)]
 enum Node {
     Leaf { leaf: usize },
-    Inner { slot: usize, rank: u32, right: usize },
+    Inner { condition: usize, left: usize, right: usize },
 }
 
 /// Reads a tree and finds out where right children stand.
-fn read_tree(span: &TreeSpan, streams: &Streams<'_>) -> Vec<Node> {
+fn read_tree(span: &TreeSpan, streams: &Streams<'_>, outcomes: &Outcomes) -> Vec<Node> {
     let (mut rank, mut leaf) = (span.first_rank, span.first_leaf);
     let mut nodes = Vec::with_capacity(span.nodes());
     // Inner nodes whose right child is still to come.
@@ -147,8 +221,10 @@ fn read_tree(span: &TreeSpan, streams: &Streams<'_>) -> Vec<Node> {
     for split in span.splits.clone() {
         match streams.split(split) {
             Split::Inner { slot } => {
-                waiting.push(nodes.len());
-                nodes.push(Node::Inner { slot, rank: streams.rank(rank), right: 0 });
+                let at = nodes.len();
+                waiting.push(at);
+                let condition = outcomes.condition(slot, streams.rank(rank));
+                nodes.push(Node::Inner { condition, left: at + 1, right: 0 });
                 rank += 1;
             }
             Split::Leaf => {

@@ -8,9 +8,9 @@
 //! | file | what it does |
 //! |---|---|
 //! | `trees.rs` | trees as they come in |
-//! | `rank.rs` | values to ranks: thresholds are compared once per feature, not per node |
-//! | `layout.rs` | trees to groups of carry nodes |
-//! | `word.rs` | a node in one word: a step is one addition and one shift |
+//! | `outcomes.rs` | values to outcomes: each distinct split is decided once per row |
+//! | `layout.rs` | trees to groups: common levels first, linked nodes below |
+//! | `width.rs` | nodes of four bytes where everything fits, else of eight |
 //! | `walk.rs` | the walk, eight trees side by side |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 
@@ -22,64 +22,102 @@ extern crate alloc;
 
 mod layout;
 mod linear_leaves;
-mod rank;
+mod outcomes;
 mod trees;
 mod walk;
-mod word;
+mod width;
 
 pub use linear_leaves::LinearTable;
-pub use rank::{Ranks, Rule};
+pub use outcomes::{Input, Rule};
 pub use trees::{LEAF, Missing, Split, Streams, TreeSpan};
 
 use alloc::vec;
 use alloc::vec::Vec;
-use layout::Layout;
+use layout::{LANES, Layout};
 use linear_leaves::LinearLeaves;
-use word::Word;
+use outcomes::Outcomes;
+use width::{Narrow, Wide, Width};
+
+/// A forest in parts, checked by whoever built it.
+#[derive(Debug)]
+pub struct Plan<'b> {
+    /// Where each tree lies in the streams.
+    pub spans: &'b [TreeSpan],
+    /// The nodes; splits name positions in `rules` and in the thresholds of the rule's feature.
+    pub streams: &'b Streams<'b>,
+    /// Ascending, per feature.
+    pub thresholds: &'b [Vec<f64>],
+    /// What splits refer to.
+    pub rules: Vec<Rule>,
+    /// What happens to values first.
+    pub input: Input,
+    /// How leaves come together.
+    pub aggregate: Aggregate,
+    /// For leaves that hold a linear function.
+    pub linear: Option<LinearTable>,
+}
+
+/// How the leaves of a row come together in an output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Aggregate {
+    /// They are added in double precision.
+    #[default]
+    Sum,
+    /// They are added in single precision, rounded after each.
+    SingleSum,
+    /// The least counts.
+    Least,
+    /// The greatest counts.
+    Greatest,
+}
 
 /// Trees laid out for evaluation.
 #[derive(Debug)]
 pub struct Trees {
-    ranks: Ranks,
+    outcomes: Outcomes,
     nodes: Nodes,
+    aggregate: Aggregate,
     linear: Option<LinearLeaves>,
 }
 
-/// The nodes in one of two widths: four bytes where everything fits, else eight.
+/// The nodes in one of two widths: narrow where everything fits.
 #[derive(Debug)]
 enum Nodes {
-    Narrow(Layout<u32>),
-    Wide(Layout<u64>),
+    Narrow(Layout<Narrow>),
+    Wide(Layout<Wide>),
 }
 
-/// Working memory of one evaluation: per slot the row's rank, where the carry needs it.
+/// Working memory of one evaluation: the row's outcomes.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    narrow: Vec<u32>,
-    wide: Vec<u64>,
+    outcomes: Vec<bool>,
 }
 
 impl Trees {
     /// Lays trees out; `None` when a tree is too large for any layout.
-    pub fn build(spans: &[TreeSpan], streams: &Streams<'_>, ranks: Ranks, linear: Option<LinearTable>) -> Option<Self> {
+    pub fn build(plan: Plan<'_>) -> Option<Self> {
+        let Plan { spans, streams, thresholds, rules, input, aggregate, linear } = plan;
+        let outcomes = Outcomes::new(thresholds, rules, streams, input);
         let mut positions = vec![0; if linear.is_some() { streams.leaves.len() } else { 0 }];
         let leaf_at = |leaf: usize, position: usize| {
             if let Some(entry) = positions.get_mut(leaf) {
                 *entry = position;
             }
         };
-        let (nodes, total) = if Layout::<u32>::fits(spans, ranks.slots, ranks.highest_rank) {
-            let layout = Layout::<u32>::build(spans, streams, leaf_at);
+        let (nodes, total) = if Layout::<Narrow>::fits(spans, outcomes.conditions) {
+            let layout = Layout::build(spans, streams, &outcomes, leaf_at);
             let total = layout.positions();
             (Nodes::Narrow(layout), total)
-        } else if Layout::<u64>::fits(spans, ranks.slots, ranks.highest_rank) {
-            let layout = Layout::<u64>::build(spans, streams, leaf_at);
+        } else if Layout::<Wide>::fits(spans, outcomes.conditions) {
+            let layout = Layout::build(spans, streams, &outcomes, leaf_at);
             let total = layout.positions();
             (Nodes::Wide(layout), total)
         } else {
             return None;
         };
-        Some(Self { ranks, nodes, linear: linear.map(|table| LinearLeaves::place(table, &positions, total)) })
+        let linear = linear.map(|table| LinearLeaves::place(table, &positions, total));
+        Some(Self { outcomes, nodes, aggregate, linear })
     }
 
     /// Adds the leaves of one row to its outputs; tree t goes to output t mod outputs.
@@ -88,25 +126,83 @@ impl Trees {
     /// order, so that the sums have the trainer's bits.
     pub fn add(&self, row: &[f64], scratch: &mut Scratch, outputs: &mut [f64]) {
         match &self.nodes {
-            Nodes::Narrow(layout) => self.add_from(layout, row, &mut scratch.narrow, outputs),
-            Nodes::Wide(layout) => self.add_from(layout, row, &mut scratch.wide, outputs),
+            Nodes::Narrow(layout) => self.add_from(layout, row, &mut scratch.outcomes, outputs),
+            Nodes::Wide(layout) => self.add_from(layout, row, &mut scratch.outcomes, outputs),
         }
     }
 
-    fn add_from<W: Word>(&self, layout: &Layout<W>, row: &[f64], slots: &mut Vec<W>, outputs: &mut [f64]) {
-        self.ranks.fill(row, slots);
+    fn add_from<W: Width>(&self, layout: &Layout<W>, row: &[f64], slots: &mut Vec<bool>, outputs: &mut [f64]) {
+        self.outcomes.fill(row, W::CONDITIONS, slots);
         if let (None, [single]) = (&self.linear, &mut *outputs) {
-            let mut sum = *single;
-            layout.walk(slots, |_, value| sum += value);
-            *single = sum;
+            layout.walk(slots, |_, at, values| {
+                *single = match self.aggregate {
+                    Aggregate::Sum => sum::<W>(*single, at, values),
+                    other => fold::<W>(*single, at, values, |total, leaf| other.add(total, leaf)),
+                }
+            });
             return;
         }
         let mut next = 0;
-        layout.walk(slots, |exit, plain| {
-            if let Some(output) = outputs.get_mut(next) {
-                *output += self.linear.as_ref().map_or(plain, |linear| linear.value(exit, row, plain));
+        layout.walk(slots, |base, at, values| {
+            for node in at {
+                let index = W::index(*node);
+                let plain = values.get(index).copied().unwrap_or(f64::NAN);
+                let exit = base + index as u32;
+                if let Some(output) = outputs.get_mut(next) {
+                    let leaf = self.linear.as_ref().map_or(plain, |linear| linear.value(exit, row, plain));
+                    *output = self.aggregate.add(*output, leaf);
+                }
+                next = if next + 1 == outputs.len() { 0 } else { next + 1 };
             }
-            next = if next + 1 == outputs.len() { 0 } else { next + 1 };
         });
     }
+}
+
+impl Aggregate {
+    /// What an output is before its first leaf, unless a start is given.
+    pub fn nothing(self) -> f64 {
+        match self {
+            Self::Sum | Self::SingleSum => 0.0,
+            Self::Least => f64::INFINITY,
+            Self::Greatest => f64::NEG_INFINITY,
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, total: f64, leaf: f64) -> f64 {
+        match self {
+            Self::Sum => total + leaf,
+            Self::SingleSum => f64::from(total as f32 + leaf as f32),
+            Self::Least => {
+                if leaf < total {
+                    leaf
+                } else {
+                    total
+                }
+            }
+            Self::Greatest => {
+                if leaf > total {
+                    leaf
+                } else {
+                    total
+                }
+            }
+        }
+    }
+}
+
+/// The usual case, one output and plain leaves, as a function of its own: few values alive.
+#[inline(never)]
+fn sum<W: Width>(start: f64, at: &[W::Node], values: &[f64]) -> f64 {
+    fold::<W>(start, at, values, |sum, leaf| sum + leaf)
+}
+
+#[inline(always)]
+fn fold<W: Width>(start: f64, at: &[W::Node], values: &[f64], add: impl Fn(f64, f64) -> f64) -> f64 {
+    let value = |node: &W::Node| values.get(W::index(*node)).copied().unwrap_or(f64::NAN);
+    // By lanes, so that loops are short: engines may look at a deadline in each round.
+    let (lanes, rest) = at.as_chunks::<LANES>();
+    let total =
+        lanes.iter().fold(start, |total, lanes| lanes.iter().fold(total, |total, node| add(total, value(node))));
+    rest.iter().fold(total, |total, node| add(total, value(node)))
 }

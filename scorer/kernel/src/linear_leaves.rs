@@ -1,6 +1,6 @@
 //! Leaves that hold a linear function instead of a number (LightGBM `linear_tree`).
 
-use crate::rank;
+use crate::outcomes::is_zero;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -39,7 +39,7 @@ impl LinearLeaves {
                 return plain;
             }
             // Values within 1e-35 of zero reach LightGBM's trees as zero.
-            sum += weight * if rank::is_zero(value) { 0.0 } else { value };
+            sum += weight * if is_zero(value) { 0.0 } else { value };
         }
         sum
     }

@@ -70,8 +70,8 @@ impl Streams<'_> {
     }
 
     /// The rank at an inner node.
-    pub fn rank(&self, index: usize) -> u32 {
-        self.ranks.get(index).map_or(0, |bytes| u32::from(u16::from_le_bytes(*bytes)))
+    pub fn rank(&self, index: usize) -> u16 {
+        self.ranks.get(index).map_or(0, |bytes| u16::from_le_bytes(*bytes))
     }
 
     /// The value of a leaf.

@@ -2,93 +2,111 @@
 
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
 
-use crate::layout::{GROUP, Group, LANES, Layout};
-use crate::word::Word;
+use crate::layout::{EXITS, GROUP, Group, LANES, Layout, Top};
+use crate::width::Width;
 
-/// Steps in a round over the trees that go deeper.
-const ROUND_STEPS: usize = 6;
+/// Steps in a round over the trees that go deeper: two at a time, so an even number.
+const ROUND_STEPS: usize = 4;
 
-impl<W: Word> Layout<W> {
-    /// Walks every tree for one row and hands out the leaves' positions in source order.
+impl<W: Width> Layout<W> {
+    /// Walks every tree for one row.
     ///
-    /// Group by group: some common steps, eight trees side by side and without a branch;
-    /// then rounds over the few trees that go deeper. Handing leaves out after each group
-    /// lets the processor add them up while it walks the next.
+    /// Group by group: the levels that all trees have, without a branch; then rounds over
+    /// the trees that go deeper. `leaves` is told, in source order, each group's first node
+    /// position, the leaf of each of its trees, and the values by index.
     #[inline(always)]
-    pub(crate) fn walk(&self, slots: &[W], mut leaf: impl FnMut(u32, f64)) {
-        let Some(slots) = W::slots(slots) else { return };
-        let mut at = [W::default(); GROUP];
+    pub(crate) fn walk(&self, outcomes: &[bool], mut leaves: impl FnMut(u32, &[W::Node], &[f64])) {
+        let Some(outcomes) = W::outcomes(outcomes) else { return };
+        // Where each tree stands, and the trees that are not at a leaf yet.
+        let mut at = [W::Node::default(); GROUP];
         let mut deep = [0; GROUP];
-        for group in &self.groups {
+        for ((group, top), exits) in self.groups.iter().zip(&self.tops).zip(&self.exits) {
             let nodes = self.nodes.get(group.base as usize..).unwrap_or_default();
             let values = self.values.get(group.base as usize..).unwrap_or_default();
             let Some(window) = W::window(nodes) else { return };
-            let mut waiting = common_steps(group, window, slots, &mut at, &mut deep);
+            let mut waiting = levels(group, top, exits, outcomes, &mut at, &mut deep);
             while waiting > 0 {
-                waiting = more_steps(waiting, window, slots, &mut at, &mut deep);
+                waiting = round::<W>(waiting, window, outcomes, &mut at, &mut deep);
             }
-            for node in at.get(..group.trees as usize).unwrap_or_default() {
-                let Some(value) = values.get(node.index()) else { return };
-                leaf(group.base + node.index() as u32, *value);
-            }
+            leaves(group.base, at.get(..group.trees as usize).unwrap_or_default(), values);
         }
     }
 }
 
-/// Phase one: notes where each tree stands, lists those not at a leaf, counts them.
+/// Phase one: four levels for all trees, two at a time; returns how many are not at a leaf.
 ///
-/// A function of its own, with few values alive, so that compilers keep the lanes in
-/// registers; and a loop over steps, so that they keep the lanes side by side.
+/// Going through memory after two levels keeps what waits for a load short, so that the
+/// processor always has several trees under way; and needs few registers, of which engines
+/// have few to give.
 #[inline(never)]
-fn common_steps<W: Word>(
+fn levels<W: Width>(
     group: &Group,
-    window: &W::Window,
-    slots: &W::Slots,
-    at: &mut [W; GROUP],
+    top: &Top<W>,
+    exits: &[W::Node; EXITS],
+    outcomes: &W::Outcomes,
+    at: &mut [W::Node; GROUP],
     deep: &mut [u8; GROUP],
 ) -> usize {
-    let mut waiting = 0;
-    for first in (0..group.trees as usize).step_by(LANES) {
-        let mut lanes: [W; LANES] = core::array::from_fn(|lane| W::at(window, first + lane));
-        for _ in 0..group.steps {
-            for lane in &mut lanes {
-                *lane = lane.step(window, slots);
-            }
+    let mut places = [[0u16; LANES]; GROUP / LANES];
+    let places = places.get_mut(..(group.trees as usize).div_ceil(LANES)).unwrap_or_default();
+    for (first, lanes) in places.iter_mut().enumerate() {
+        for (lane, place) in lanes.iter_mut().enumerate() {
+            *place = down::<W, _, _>(&top.first, &top.second, outcomes, LANES * first + lane) as u16;
         }
-        for (lane, node) in lanes.into_iter().enumerate() {
-            let tree = (first + lane) % GROUP;
+    }
+    let mut waiting = 0;
+    for (first, lanes) in places.iter().enumerate() {
+        for (lane, place) in lanes.iter().enumerate() {
+            let node = exits[down::<W, _, _>(&top.third, &top.fourth, outcomes, usize::from(*place)) % EXITS];
+            let tree = (LANES * first + lane) % GROUP;
             at[tree] = node;
             deep[waiting % GROUP] = tree as u8;
-            waiting += usize::from(!node.is_leaf());
+            waiting += usize::from(!W::is_leaf(node));
         }
     }
     waiting
 }
 
-/// A round of phase two; returns how many trees are still not at a leaf.
+/// Two levels down, from a place in a level of N to one in a level of 4 N.
+#[inline(always)]
+fn down<W: Width, const N: usize, const M: usize>(
+    upper: &[W::Condition; N],
+    lower: &[W::Condition; M],
+    outcomes: &W::Outcomes,
+    place: usize,
+) -> usize {
+    let place = place % N;
+    let place = 2 * place + usize::from(W::goes_right(outcomes, upper[place]));
+    2 * place + usize::from(W::goes_right(outcomes, lower[place % M]))
+}
+
+/// A round of phase two: some steps for all trees that wait; returns how many still do.
 #[inline(never)]
-fn more_steps<W: Word>(
+fn round<W: Width>(
     waiting: usize,
     window: &W::Window,
-    slots: &W::Slots,
-    at: &mut [W; GROUP],
+    outcomes: &W::Outcomes,
+    at: &mut [W::Node; GROUP],
     deep: &mut [u8; GROUP],
 ) -> usize {
     let mut still = 0;
     for first in (0..waiting).step_by(LANES) {
         // Beyond the list stand trees that are at a leaf, where a step changes nothing,
         // or that this round has moved already, where more steps do no harm.
-        let trees: [usize; LANES] = core::array::from_fn(|lane| deep[(first + lane) % GROUP] as usize % GROUP);
+        let trees: [usize; LANES] = core::array::from_fn(|lane| usize::from(deep[(first + lane) % GROUP]) % GROUP);
         let mut lanes = trees.map(|tree| at[tree]);
-        for _ in 0..ROUND_STEPS {
+        for _ in 0..ROUND_STEPS / 2 {
             for lane in &mut lanes {
-                *lane = lane.step(window, slots);
+                *lane = W::step(*lane, window, outcomes);
+            }
+            for lane in &mut lanes {
+                *lane = W::step(*lane, window, outcomes);
             }
         }
         for (lane, (tree, node)) in trees.into_iter().zip(lanes).enumerate() {
             at[tree] = node;
             deep[still % GROUP] = tree as u8;
-            still += usize::from(!node.is_leaf() && first + lane < waiting);
+            still += usize::from(!W::is_leaf(node) && first + lane < waiting);
         }
     }
     still

@@ -1,9 +1,10 @@
 //! Linear and logistic models.
 
-use super::feature_names;
 use super::link::{Link, LinkWire};
+use super::{feature_names, risk};
 use crate::cbor;
 use crate::error::{Code, Result, ensure};
+use crate::limits;
 use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
@@ -15,28 +16,41 @@ pub struct LinearWire<'b> {
     /// Feature names, in the order of the weights.
     #[b(0)]
     pub features: Vec<&'b str>,
-    /// One weight per feature.
+    /// Output by output, one weight per feature.
     #[n(1)]
     pub weights: Vec<f64>,
-    /// Added to the sum.
+    /// Per output: the start of its sum.
     #[n(2)]
-    pub intercept: f64,
-    /// From the sum to the response.
+    pub intercepts: Vec<f64>,
+    /// From the sums to the responses.
     #[n(3)]
     pub link: LinkWire,
+    /// Outputs whose responses add up to the risk; empty for a single output.
+    #[n(4)]
+    pub risk: Vec<u32>,
+    /// Inputs, products and sums are rounded to single precision.
+    #[n(5)]
+    pub single: bool,
+    /// A missing value adds nothing; else it makes the sum NaN.
+    #[n(6)]
+    pub skip_missing: bool,
 }
 
-/// intercept + w1 x1 + w2 x2 + ..., summed in that order.
+/// Per output: intercept + w1 x1 + w2 x2 + ..., summed in that order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// Feature names, in the order of the weights.
     pub features: Vec<String>,
-    /// One weight per feature.
+    /// Output by output, one weight per feature.
     pub weights: Vec<f64>,
-    /// The start of the sum.
-    pub intercept: f64,
-    /// From the sum to the response.
+    /// Per output: the start of its sum.
+    pub intercepts: Vec<f64>,
+    /// From the sums to the responses.
     pub link: Link,
+    /// Outputs whose responses add up to the risk, where there are several outputs.
+    pub risk: Vec<usize>,
+    single: bool,
+    skip_missing: bool,
 }
 
 impl Linear {
@@ -47,16 +61,34 @@ impl Linear {
     pub fn parse(part: &[u8]) -> Result<Self> {
         let wire: LinearWire<'_> = cbor::decode(part)?;
         let features = feature_names(&wire.features)?;
-        ensure(wire.weights.len() == features.len(), Code::Model, "model: weights do not match the features")?;
-        let finite = wire.weights.iter().chain([&wire.intercept]).all(|number| number.is_finite());
+        let outputs = wire.intercepts.len();
+        ensure((1..=limits::OUTPUTS).contains(&outputs), Code::Limit, "model: no outputs, or too many")?;
+        let matching = wire.weights.len() == features.len() * outputs;
+        ensure(matching, Code::Model, "model: weights do not match the features")?;
+        let finite = wire.weights.iter().chain(&wire.intercepts).all(|number| number.is_finite());
         ensure(finite, Code::Model, "model: weight not finite")?;
-        let link = Link::parse(wire.link, 1)?;
-        Ok(Self { features, weights: wire.weights, intercept: wire.intercept, link })
+        Ok(Self {
+            features,
+            weights: wire.weights,
+            intercepts: wire.intercepts,
+            link: Link::parse(wire.link, outputs)?,
+            risk: risk(&wire.risk, outputs)?,
+            single: wire.single,
+            skip_missing: wire.skip_missing,
+        })
     }
 
-    /// The sum for one row; NaN in a feature with a weight gives NaN.
-    pub fn raw(&self, row: &[f64]) -> f64 {
-        let terms = self.weights.iter().zip(row).filter(|(weight, _)| **weight != 0.0);
-        terms.fold(self.intercept, |sum, (weight, value)| sum + weight * value)
+    /// The sums for one row, appended; NaN in a feature with a weight gives NaN, unless the
+    /// model skips missing values.
+    pub fn raw(&self, row: &[f64], outputs: &mut Vec<f64>) {
+        for (weights, intercept) in self.weights.chunks_exact(self.features.len()).zip(&self.intercepts) {
+            let terms = weights.iter().zip(row).filter(|(weight, _)| **weight != 0.0);
+            let terms = terms.filter(|(_, value)| !(self.skip_missing && value.is_nan()));
+            outputs.push(terms.fold(*intercept, |sum, (weight, value)| self.add(sum, *weight, *value)));
+        }
+    }
+
+    fn add(&self, sum: f64, weight: f64, value: f64) -> f64 {
+        if self.single { f64::from(sum as f32 + weight as f32 * value as f32) } else { sum + weight * value }
     }
 }

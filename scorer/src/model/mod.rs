@@ -76,7 +76,7 @@ impl Model {
     pub fn outputs(&self) -> usize {
         match self {
             Self::Forest(forest) => forest.outputs,
-            Self::Linear(_) => 1,
+            Self::Linear(linear) => linear.intercepts.len(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Model {
         scratch.outputs.clear();
         match self {
             Self::Forest(forest) => forest.raw(row, &mut scratch.forest, &mut scratch.outputs),
-            Self::Linear(linear) => scratch.outputs.push(linear.raw(row)),
+            Self::Linear(linear) => linear.raw(row, &mut scratch.outputs),
         }
         &scratch.outputs
     }
@@ -111,15 +111,31 @@ impl Model {
         self.raw(row, scratch);
         let raw = scratch.outputs.first().copied().unwrap_or(f64::NAN);
         self.respond(&mut scratch.outputs);
-        match (self, scratch.outputs.as_slice()) {
-            (Self::Forest(forest), responses @ [_, _, ..]) => {
-                let risky = forest.risk.iter().filter_map(|output| responses.get(*output));
+        match scratch.outputs.as_slice() {
+            responses @ [_, _, ..] => {
+                let risky = self.risky().iter().filter_map(|output| responses.get(*output));
                 let by_link = risky.sum::<f64>();
                 Risk { margin: Margin(math::logit(by_link)), by_link }
             }
-            (_, responses) => Risk { margin: Margin(raw), by_link: responses.first().copied().unwrap_or(f64::NAN) },
+            responses => Risk { margin: Margin(raw), by_link: responses.first().copied().unwrap_or(f64::NAN) },
         }
     }
+
+    /// Outputs whose responses add up to the risk, where there are several outputs.
+    fn risky(&self) -> &[usize] {
+        match self {
+            Self::Forest(forest) => &forest.risk,
+            Self::Linear(linear) => &linear.risk,
+        }
+    }
+}
+
+/// Checks the outputs that make up the risk.
+fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
+    let risk: Vec<usize> = wire.iter().map(|output| *output as usize).collect();
+    let known = risk.is_sorted_by(|a, b| a < b) && risk.iter().all(|output| *output < outputs);
+    ensure(known && risk.is_empty() == (outputs == 1), Code::Model, "model: risk names unknown outputs, or none")?;
+    Ok(risk)
 }
 
 /// Checks the names of a model's features.

@@ -7,8 +7,8 @@
 
 mod wire;
 
-pub use tollgate_kernel::{LEAF, Missing, Scratch};
-pub use wire::{ForestWire, LinearLeavesWire, RuleWire};
+pub use tollgate_kernel::{Aggregate, Input, LEAF, Missing, Scratch};
+pub use wire::{CoverWire, ForestWire, LinearLeavesWire, RuleWire};
 
 use super::Link;
 use alloc::string::String;
@@ -28,6 +28,12 @@ pub struct Forest {
     pub link: Link,
     /// Random forests: responses are the sums divided by this many iterations.
     pub averaged_over: Option<u32>,
+    /// How leaves come together.
+    pub aggregate: Aggregate,
+    /// Per output, what the sum starts with; empty for zeros.
+    pub start: Vec<f64>,
+    /// Per output, what is added last; empty for zeros.
+    pub offset: Vec<f64>,
     trees: Trees,
 }
 
@@ -35,7 +41,14 @@ impl Forest {
     /// Raw scores of one row, one per output; `row` has one value per feature.
     pub fn raw(&self, row: &[f64], scratch: &mut Scratch, outputs: &mut Vec<f64>) {
         outputs.clear();
-        outputs.resize(self.outputs, 0.0);
+        outputs.extend_from_slice(&self.start);
+        outputs.resize(self.outputs, self.aggregate.nothing());
         self.trees.add(row, scratch, outputs);
+        for (output, offset) in outputs.iter_mut().zip(&self.offset) {
+            *output = match self.aggregate {
+                Aggregate::SingleSum => f64::from(*output as f32 + *offset as f32),
+                _ => *output + offset,
+            };
+        }
     }
 }

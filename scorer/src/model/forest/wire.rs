@@ -4,13 +4,13 @@ use super::Forest;
 use crate::cbor;
 use crate::error::{Code, Error, Result, ensure};
 use crate::limits;
-use crate::model::feature_names;
 use crate::model::link::{Link, LinkWire};
+use crate::model::{feature_names, risk};
 use alloc::vec;
 use alloc::vec::Vec;
 use minicbor::bytes::ByteSlice;
 use minicbor::{Decode, Encode};
-use tollgate_kernel::{LinearTable, Missing, Ranks, Rule, Split, Streams, TreeSpan, Trees};
+use tollgate_kernel::{Aggregate, Input, LinearTable, Missing, Plan, Rule, Split, Streams, TreeSpan, Trees};
 
 /// A forest on the wire.
 #[derive(Debug, Encode, Decode)]
@@ -31,9 +31,10 @@ pub struct ForestWire<'b> {
     /// Random forests: divide responses by this many iterations.
     #[n(4)]
     pub averaged_over: Option<u32>,
-    /// Values within 1e-35 of zero count as zero.
+    /// What happens to values first: 0 nothing, 1 within 1e-35 of zero becomes zero,
+    /// 2 rounding to single precision.
     #[n(5)]
-    pub tiny_is_zero: bool,
+    pub input: u32,
     /// Per feature: ascending thresholds, f64 little-endian.
     #[b(6)]
     pub thresholds: Vec<&'b ByteSlice>,
@@ -52,6 +53,30 @@ pub struct ForestWire<'b> {
     /// For leaves that hold a linear function.
     #[b(11)]
     pub linear: Option<LinearLeavesWire<'b>>,
+    /// How leaves come together: 0 sum, 1 sum in single precision, 2 least, 3 greatest.
+    #[n(12)]
+    pub aggregate: u32,
+    /// Per output, what the sum starts with; empty for zeros.
+    #[n(13)]
+    pub start: Vec<f64>,
+    /// Per output, what is added last; empty for zeros.
+    #[n(14)]
+    pub offset: Vec<f64>,
+    /// How much training data each leaf saw, for explanations.
+    #[b(15)]
+    pub cover: Option<CoverWire<'b>>,
+}
+
+/// The training data of the leaves, in their order.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct CoverWire<'b> {
+    /// 0 counts of rows, u32; 1 sums of weights, f32.
+    #[n(0)]
+    pub kind: u32,
+    /// Per leaf four bytes, little-endian.
+    #[cbor(b(1), with = "minicbor::bytes")]
+    pub leaves: &'b [u8],
 }
 
 /// How a feature is tested, on the wire.
@@ -61,13 +86,15 @@ pub struct RuleWire<'b> {
     /// Position of the feature.
     #[n(0)]
     pub feature: u32,
-    /// 0 missing is zero, 1 zero and NaN are missing, 2 NaN is missing, 3 category set.
+    /// 0 missing is zero, 1 zero and NaN are missing, 2 NaN is missing, 3 category set,
+    /// 4 set of numbers.
     #[n(1)]
     pub kind: u32,
-    /// Missing values go left.
+    /// Missing values go left; for sets: count as in the set.
     #[n(2)]
     pub default_left: bool,
-    /// For a category set: bit c is category c, words of 32 bits little-endian.
+    /// For a category set: bit c is category c, words of 32 bits little-endian. For a set
+    /// of numbers: f64 little-endian.
     #[b(3)]
     pub set: Option<&'b ByteSlice>,
 }
@@ -100,30 +127,68 @@ impl Forest {
         let features = feature_names(&wire.features)?;
         let outputs = wire.outputs as usize;
         ensure((1..=limits::OUTPUTS).contains(&outputs), Code::Limit, "model: no outputs, or too many")?;
-        let (ranks, splits_of) = ranks(&wire, features.len())?;
+        let (thresholds, rules, splits_of) = rules(&wire, features.len())?;
         let streams = streams(&wire)?;
         let spans = spans(&streams, &splits_of)?;
         ensure(spans.len().is_multiple_of(outputs), Code::Model, "model: trees do not divide by the outputs")?;
         let linear = wire.linear.as_ref();
         let linear = linear.map(|wire| linear_table(wire, streams.leaves.len(), features.len())).transpose()?;
-        let too_large = Error::new(Code::Limit, "model: trees too large");
-        let trees = Trees::build(&spans, &streams, ranks, linear).ok_or(too_large)?;
+        let _cover = wire.cover.as_ref().map(|cover| covers(cover, streams.leaves.len())).transpose()?;
+        let (input, aggregate) = (input(wire.input)?, aggregate(wire.aggregate)?);
+        let plan = Plan { spans: &spans, streams: &streams, thresholds: &thresholds, rules, input, aggregate, linear };
+        let trees = Trees::build(plan).ok_or(Error::new(Code::Limit, "model: trees too large"))?;
         Ok(Self {
             features,
             outputs,
             risk: risk(&wire.risk, outputs)?,
             link: Link::parse(wire.link, outputs)?,
             averaged_over: averaged_over(wire.averaged_over)?,
+            aggregate,
+            start: per_output(wire.start, outputs)?,
+            offset: per_output(wire.offset, outputs)?,
             trees,
         })
     }
 }
 
-fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
-    let risk: Vec<usize> = wire.iter().map(|output| *output as usize).collect();
-    let known = risk.is_sorted_by(|a, b| a < b) && risk.iter().all(|output| *output < outputs);
-    ensure(known && risk.is_empty() == (outputs == 1), Code::Model, "model: risk names unknown outputs, or none")?;
-    Ok(risk)
+fn input(kind: u32) -> Result<Input> {
+    match kind {
+        0 => Ok(Input::AsIs),
+        1 => Ok(Input::TinyIsZero),
+        2 => Ok(Input::Single),
+        _ => Err(Error::new(Code::Model, "model: unknown treatment of inputs")),
+    }
+}
+
+fn aggregate(kind: u32) -> Result<Aggregate> {
+    match kind {
+        0 => Ok(Aggregate::Sum),
+        1 => Ok(Aggregate::SingleSum),
+        2 => Ok(Aggregate::Least),
+        3 => Ok(Aggregate::Greatest),
+        _ => Err(Error::new(Code::Model, "model: unknown aggregate")),
+    }
+}
+
+fn per_output(numbers: Vec<f64>, outputs: usize) -> Result<Vec<f64>> {
+    let whole = numbers.is_empty() || numbers.len() == outputs;
+    ensure(whole, Code::Model, "model: start or offset does not match the outputs")?;
+    ensure(numbers.iter().all(|number| number.is_finite()), Code::Model, "model: start or offset not finite")?;
+    Ok(numbers)
+}
+
+/// Checks and reads the training data of the leaves.
+fn covers(wire: &CoverWire<'_>, leaves: usize) -> Result<Vec<f64>> {
+    let (numbers, rest) = wire.leaves.as_chunks::<4>();
+    ensure(rest.is_empty() && numbers.len() == leaves, Code::Model, "model: cover does not match the leaves")?;
+    let cover: Vec<f64> = match wire.kind {
+        0 => numbers.iter().map(|count| f64::from(u32::from_le_bytes(*count))).collect(),
+        1 => numbers.iter().map(|weight| f64::from(f32::from_le_bytes(*weight))).collect(),
+        _ => return Err(Error::new(Code::Model, "model: unknown kind of cover")),
+    };
+    let sane = cover.iter().all(|cover| cover.is_finite() && *cover >= 0.0);
+    ensure(sane, Code::Model, "model: cover negative or not finite")?;
+    Ok(cover)
 }
 
 fn averaged_over(count: Option<u32>) -> Result<Option<u32>> {
@@ -132,7 +197,7 @@ fn averaged_over(count: Option<u32>) -> Result<Option<u32>> {
 }
 
 /// Reads thresholds and rules; also returns how many ranks each rule can split at.
-fn ranks(wire: &ForestWire<'_>, features: usize) -> Result<(Ranks, Vec<usize>)> {
+fn rules(wire: &ForestWire<'_>, features: usize) -> Result<(Vec<Vec<f64>>, Vec<Rule>, Vec<usize>)> {
     ensure(wire.thresholds.len() == features, Code::Model, "model: thresholds do not match the features")?;
     ensure(wire.rules.len() <= limits::SLOTS, Code::Limit, "model: too many rules")?;
     let mut all = Vec::with_capacity(features);
@@ -150,16 +215,20 @@ fn ranks(wire: &ForestWire<'_>, features: usize) -> Result<(Ranks, Vec<usize>)> 
             (0, None) => (Rule::Number { feature, missing: Missing::IsZero, default_left }, splits),
             (1, None) => (Rule::Number { feature, missing: Missing::ZeroOrNan, default_left }, splits),
             (2, None) => (Rule::Number { feature, missing: Missing::Nan, default_left }, splits),
-            (3, Some(set)) if !default_left => {
+            (3, Some(set)) => {
                 let bits = words(set).ok_or(refused("model: category set is not whole words, rule"))?;
-                (Rule::Set { feature, bits }, 1)
+                (Rule::Set { feature, bits, missing_in: default_left }, 1)
+            }
+            (4, Some(set)) => {
+                let numbers = numbers(set).ok_or(refused("model: set of numbers is not 8 bytes each, rule"))?;
+                (Rule::OneOf { feature, numbers, missing_in: default_left }, 1)
             }
             _ => return Err(refused("model: unknown kind of rule, rule")),
         };
         rules.push(rule);
         splits_of.push(splits);
     }
-    Ok((Ranks::new(all, rules, wire.tiny_is_zero), splits_of))
+    Ok((all, rules, splits_of))
 }
 
 fn thresholds(bytes: &[u8]) -> Result<Vec<f64>> {
@@ -172,6 +241,11 @@ fn thresholds(bytes: &[u8]) -> Result<Vec<f64>> {
     let ordered = !thresholds.iter().any(|threshold| threshold.is_nan());
     ensure(ordered, Code::Model, "model: threshold is NaN, feature")?;
     Ok(thresholds)
+}
+
+fn numbers(set: &[u8]) -> Option<Vec<f64>> {
+    let (numbers, rest) = set.as_chunks::<8>();
+    rest.is_empty().then(|| numbers.iter().map(|number| f64::from_le_bytes(*number)).collect())
 }
 
 fn words(set: &[u8]) -> Option<Vec<u32>> {
@@ -210,7 +284,7 @@ fn spans(streams: &Streams<'_>, splits_of: &[usize]) -> Result<Vec<TreeSpan>> {
                 }
                 Split::Inner { slot } => {
                     let choices = *splits_of.get(slot).ok_or(refused("model: rule out of range, node"))?;
-                    let inside = rank < streams.ranks.len() && (streams.rank(rank) as usize) < choices;
+                    let inside = rank < streams.ranks.len() && usize::from(streams.rank(rank)) < choices;
                     ensure(inside, Code::Model, "model: threshold out of range").map_err(|e| e.at(index))?;
                     rank += 1;
                     open.extend([depth + 1; 2]);
