@@ -11,6 +11,7 @@ pub use link::{Link, LinkWire};
 
 use crate::error::{Code, Error, Result, ensure};
 use crate::math;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use forest::Forest;
 
@@ -22,7 +23,7 @@ pub struct Margin(pub f64);
 #[derive(Debug)]
 pub enum Model {
     /// Decision trees.
-    Forest(Forest),
+    Forest(Box<Forest>),
     /// Weighted sum.
     Linear(Linear),
 }
@@ -50,7 +51,7 @@ impl Model {
     /// `MALFORMED`, `LIMIT` or `MODEL`.
     pub fn parse(format: &str, part: &[u8]) -> Result<Self> {
         match format {
-            "forest/1" => Forest::parse(part).map(Self::Forest),
+            "forest/1" => Forest::parse(part).map(|forest| Self::Forest(Box::new(forest))),
             "linear/1" => Linear::parse(part).map(Self::Linear),
             _ => Err(Error::new(Code::Malformed, "model: unknown format")),
         }
@@ -100,8 +101,10 @@ impl Model {
     }
 
     fn respond(&self, outputs: &mut [f64]) {
-        if let Self::Forest(Forest { averaged_over: Some(count), .. }) = self {
-            outputs.iter_mut().for_each(|output| *output /= f64::from(*count));
+        if let Self::Forest(forest) = self
+            && let Some(count) = forest.averaged_over
+        {
+            outputs.iter_mut().for_each(|output| *output /= f64::from(count));
         }
         self.link().apply(outputs);
     }

@@ -127,7 +127,7 @@ impl Forest {
         let features = feature_names(&wire.features)?;
         let outputs = wire.outputs as usize;
         ensure((1..=limits::OUTPUTS).contains(&outputs), Code::Limit, "model: no outputs, or too many")?;
-        let (thresholds, rules, splits_of) = rules(&wire, features.len())?;
+        let Rules { thresholds, rules, splits_of } = rules(&wire, features.len())?;
         let streams = streams(&wire)?;
         let spans = spans(&streams, &splits_of)?;
         ensure(spans.len().is_multiple_of(outputs), Code::Model, "model: trees do not divide by the outputs")?;
@@ -196,8 +196,17 @@ fn averaged_over(count: Option<u32>) -> Result<Option<u32>> {
     Ok(count)
 }
 
-/// Reads thresholds and rules; also returns how many ranks each rule can split at.
-fn rules(wire: &ForestWire<'_>, features: usize) -> Result<(Vec<Vec<f64>>, Vec<Rule>, Vec<usize>)> {
+/// What splits refer to, read and checked.
+struct Rules {
+    /// Ascending, per feature.
+    thresholds: Vec<Vec<f64>>,
+    rules: Vec<Rule>,
+    /// At how many ranks each rule can split.
+    splits_of: Vec<usize>,
+}
+
+/// Reads thresholds and rules.
+fn rules(wire: &ForestWire<'_>, features: usize) -> Result<Rules> {
     ensure(wire.thresholds.len() == features, Code::Model, "model: thresholds do not match the features")?;
     ensure(wire.rules.len() <= limits::SLOTS, Code::Limit, "model: too many rules")?;
     let mut all = Vec::with_capacity(features);
@@ -228,7 +237,7 @@ fn rules(wire: &ForestWire<'_>, features: usize) -> Result<(Vec<Vec<f64>>, Vec<R
         rules.push(rule);
         splits_of.push(splits);
     }
-    Ok((all, rules, splits_of))
+    Ok(Rules { thresholds: all, rules, splits_of })
 }
 
 fn thresholds(bytes: &[u8]) -> Result<Vec<f64>> {

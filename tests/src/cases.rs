@@ -1,0 +1,84 @@
+//! Models with the predictions of their trainers, case by case, one folder each.
+
+use crate::forge::{key, public};
+use crate::{Runtime, Wasmtime, doubles};
+use std::path::{Path, PathBuf};
+use tollgate_host::author;
+use tollgate_host::import::Source;
+use tollgate_host::table::{Codes, Table};
+
+/// Whether a parity case counts: documented disagreements are no result in either direction.
+pub fn is_usable(meta: &serde_json::Value) -> bool {
+    meta["usable"] != false
+}
+
+/// A file of JSON.
+pub fn json(path: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The folders in a folder, by name.
+pub fn folders(of: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(of).unwrap_or_else(|error| panic!("{}: {error}", of.display()));
+    let mut folders: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+/// The same number to the bit; any NaN for any NaN.
+pub fn same_bits(got: f64, want: f64) -> bool {
+    got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan()
+}
+
+/// Scores a parity case in Wasmtime; returns how many numbers are outside the tolerance.
+pub fn parity_case(case: &Path, model: &str, meta: &serde_json::Value, wasmtime: &mut Wasmtime) -> usize {
+    let iterations = meta["iteration_limit"].as_u64().map(|limit| limit as usize);
+    let mut source = Source::read(&case.join(model), None, iterations).unwrap_or_else(|failure| panic!("{failure}"));
+    if let (Some("leaf_index"), Source::Forest(forest)) = (meta["output"].as_str(), source.clone()) {
+        source = Source::Forest(forest.into_leaf_numbers());
+    }
+    let rows = Table::read(&case.join("X.csv")).and_then(|table| table.features(source.features(), &Codes::new()));
+    let expected = Table::read(&case.join("expected.csv")).and_then(|table| table.all_numbers()).expect("expected");
+    let response = matches!(meta["output"].as_str(), Some("probability" | "response"));
+    wasmtime.load(&author::bare(&source, &key(1)).expect("signs"), &public(1), None, None).expect("loads");
+    let (width, outputs) = (source.features().len(), source.outputs());
+    let got = wasmtime.predict(&rows.expect("rows"), width, outputs, response);
+    assert_eq!(got.len(), expected.len(), "{}", case.display());
+    let tolerance = |key: &str| meta["tolerance"][key].as_f64().unwrap_or(0.0);
+    let (abs, rel) = (tolerance("abs"), tolerance("rel"));
+    let close = |(got, want): (&f64, &f64)| same_bits(*got, *want) || (got - want).abs() <= abs + rel * want.abs();
+    let off = got.iter().zip(&expected).filter(|pair| !close((pair.0, pair.1))).count();
+    if off > 0 {
+        eprintln!("{}: {off} of {} numbers off", case.display(), got.len());
+    }
+    off
+}
+
+/// Scores a case of a trained grid: `X.f64`, `raw.f64` and `response.f64` beside the model,
+/// little-endian doubles. Raw scores must agree to the bit, responses within `tolerance`.
+/// Returns how many numbers are off.
+pub fn grid_case(
+    case: &Path,
+    model: &str,
+    meta: &serde_json::Value,
+    tolerance: f64,
+    runtime: &mut dyn Runtime,
+) -> usize {
+    let iterations = meta["iterations"].as_u64().map(|limit| limit as usize);
+    let source = Source::read(&case.join(model), None, iterations).unwrap_or_else(|failure| panic!("{failure}"));
+    let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{}: {failure}", case.display()));
+    runtime.load(&file, &public(1), None, None).unwrap_or_else(|code| panic!("{}: {code:?}", case.display()));
+    let (rows, width, outputs) = (doubles(&case.join("X.f64")), source.features().len(), source.outputs());
+    let raw = runtime.predict(&rows, width, outputs, false);
+    let want = doubles(&case.join("raw.f64"));
+    assert_eq!(raw.len(), want.len(), "{}", case.display());
+    let raw_off = raw.iter().zip(&want).filter(|(got, want)| !same_bits(**got, **want)).count();
+    // Responses go through exp: ours is the same on every machine, the trainer's is its
+    // own platform's, so they agree to rounding and not to the bit.
+    let responses = runtime.predict(&rows, width, outputs, true);
+    let want = doubles(&case.join("response.f64"));
+    let close = |got: f64, want: f64| same_bits(got, want) || (got - want).abs() <= tolerance * (1.0 + want.abs());
+    raw_off + responses.iter().zip(&want).filter(|(got, want)| !close(**got, **want)).count()
+}
