@@ -112,6 +112,15 @@ impl Scorer {
         Ok(if response { self.model.response(row, scratch) } else { self.model.raw(row, scratch) })
     }
 
+    /// Why a row of the model's features has its raw scores, see [`Model::contributions`].
+    ///
+    /// # Errors
+    /// `MISUSE` as [`Scorer::predict`], `MODEL` for a model that cannot be explained.
+    pub fn contributions<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> Result<&'s [f64]> {
+        ensure(row.len() == self.model.features().len(), Code::Misuse, "contributions: wrong number of values")?;
+        self.model.contributions(row, scratch)
+    }
+
     /// What an embedder needs to know, as JSON: identity, features, actions, limits.
     pub fn describe(&self) -> String {
         let mut json = Writer::object();
@@ -125,6 +134,7 @@ impl Scorer {
         json.text("fallback_action", self.policy.fallback.name());
         json.integer_or_null("outputs", i64::try_from(self.model.outputs()).ok());
         json.integer_or_null("scored_features", i64::try_from(self.schema.scored().len()).ok());
+        json.boolean("explains", self.model.explains());
         json.integer_or_null("golden_rows", i64::try_from(self.golden_rows).ok());
         json.integer_or_null("unknown_parts", i64::try_from(self.unknown_parts).ok());
         json.open_list("features");

@@ -41,6 +41,16 @@ def predict(case: Case, path: Path, rows: Floats, *, raw: bool) -> Floats:
     return np.asarray(found, dtype="<f8").reshape(len(rows), -1)
 
 
+def explain(case: Case, path: Path, rows: Floats) -> Floats:
+    """Shapley values with a freshly loaded booster: per output each feature, then the mean."""
+    booster = lgb.Booster(model_file=str(path))
+    with np.errstate(all="ignore"):
+        found = booster.predict(
+            rows, pred_contrib=True, num_iteration=case.iterations, num_threads=1
+        )
+    return np.asarray(found, dtype="<f8").reshape(len(rows), -1)
+
+
 def save_text(booster: lgb.Booster, case: Case, path: Path) -> str:
     """Saves every tree, then applies the case's hand edit, if any."""
     booster.save_model(str(path), num_iteration=-1)
@@ -67,7 +77,11 @@ def write_case(case: Case, out: Path) -> str:
     rows = prediction_rows(rng, data.x, splits)
     raw = predict(case, folder / "model.txt", rows, raw=True)
     response = predict(case, folder / "model.txt", rows, raw=False)
-    for name, values in (("X", rows), ("raw", raw), ("response", response)):
+    arrays = {"X": rows, "raw": raw, "response": response}
+    # LightGBM explains linear leaves as if they were plain, which does not add up.
+    if "is_linear=1" not in text:
+        arrays["contributions"] = explain(case, folder / "model.txt", rows)
+    for name, values in arrays.items():
         (folder / f"{name}.f64").write_bytes(np.ascontiguousarray(values).tobytes())
     meta = {
         "id": case.id,

@@ -82,3 +82,26 @@ pub fn grid_case(
     let close = |got: f64, want: f64| same_bits(got, want) || (got - want).abs() <= tolerance * (1.0 + want.abs());
     raw_off + responses.iter().zip(&want).filter(|(got, want)| !close(**got, **want)).count()
 }
+
+/// Explains a case of a trained grid that has `contributions.f64`. Returns how many numbers
+/// are off by more than `tolerance` of the margin's scale; `None` where the model is refused
+/// because nobody knows how much training data its leaves saw.
+pub fn contributions_case(case: &Path, model: &str, tolerance: f64, runtime: &mut dyn Runtime) -> Option<usize> {
+    let iterations = json(&case.join("meta.json"))["iterations"].as_u64().map(|limit| limit as usize);
+    let source = Source::read(&case.join(model), None, iterations).unwrap_or_else(|failure| panic!("{failure}"));
+    let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{}: {failure}", case.display()));
+    runtime.load(&file, &public(1), None, None).unwrap_or_else(|code| panic!("{}: {code:?}", case.display()));
+    let (width, outputs) = (source.features().len(), source.outputs());
+    let got = runtime.contributions(&doubles(&case.join("X.f64")), width, outputs).ok()?;
+    let (want, raw) = (doubles(&case.join("contributions.f64")), doubles(&case.join("raw.f64")));
+    assert_eq!(got.len(), want.len(), "{}", case.display());
+    let mut off = 0;
+    for ((got, want), margin) in got.chunks(width + 1).zip(want.chunks(width + 1)).zip(raw) {
+        let scale = want.iter().map(|value| value.abs()).fold(margin.abs(), f64::max);
+        let differs = |(got, want): (&f64, &f64)| (got - want).abs() > tolerance * scale;
+        let sum: f64 = got.iter().sum();
+        off += got.iter().zip(want).filter(|pair| differs(*pair)).count();
+        off += usize::from((sum - margin).abs() > tolerance * scale);
+    }
+    Some(off)
+}

@@ -20,6 +20,11 @@ pub trait Runtime {
     fn score_json(&mut self, request: &[u8]) -> Result<String, String>;
     /// The model's raw scores, or responses.
     fn predict(&mut self, rows: &[f64], width: usize, outputs: usize, response: bool) -> Vec<f64>;
+    /// What each value contributes to each output, and behind these the expectation.
+    ///
+    /// # Errors
+    /// The core's code.
+    fn contributions(&mut self, rows: &[f64], width: usize, outputs: usize) -> Result<Vec<f64>, Code>;
 }
 
 /// Every runtime that this process can hold.
@@ -64,6 +69,16 @@ impl Runtime for Native {
         let mut scratch = Scratch::default();
         let predicted = rows.chunks(width).map(|row| scorer.predict(row, response, &mut scratch).map(<[f64]>::to_vec));
         predicted.filter_map(Result::ok).flatten().collect()
+    }
+
+    fn contributions(&mut self, rows: &[f64], width: usize, _: usize) -> Result<Vec<f64>, Code> {
+        let scorer = self.scorer.as_ref().ok_or(Code::Misuse)?;
+        let mut scratch = Scratch::default();
+        let mut all = Vec::new();
+        for row in rows.chunks(width) {
+            all.extend_from_slice(scorer.contributions(row, &mut scratch).map_err(|error| error.code)?);
+        }
+        Ok(all)
     }
 }
 
@@ -118,5 +133,14 @@ impl Runtime for Wasmtime {
         let Some(bundle) = self.bundle else { return Vec::new() };
         let predicted = self.instance.predict(bundle, rows, width, outputs, response);
         predicted.unwrap_or_else(|error| panic!("predict: {error:?}"))
+    }
+
+    fn contributions(&mut self, rows: &[f64], width: usize, outputs: usize) -> Result<Vec<f64>, Code> {
+        let bundle = self.bundle.ok_or(Code::Misuse)?;
+        match self.instance.contributions(bundle, rows, width, outputs) {
+            Ok(contributions) => Ok(contributions),
+            Err(ScoreError::Refused(code, _)) => Err(code),
+            Err(ScoreError::Lost(text)) => panic!("the module trapped: {text}"),
+        }
     }
 }

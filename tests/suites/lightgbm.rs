@@ -4,7 +4,7 @@
 //! and a grid that `tests/python/lightgbm_grid.py` trains with the official library.
 
 use tollgate_host::sandbox::Bounds;
-use tollgate_tests::cases::{folders, grid_case, is_usable, json, parity_case};
+use tollgate_tests::cases::{contributions_case, folders, grid_case, is_usable, json, parity_case};
 use tollgate_tests::{Native, Runtime, Wasmtime, present, root, shared};
 
 #[test]
@@ -45,6 +45,25 @@ fn trained_grid() {
     println!("grid: {cases} models, {rows} rows, raw scores compared bit by bit");
     assert!(off.is_empty(), "{}", off.join("\n"));
     assert!(cases >= 10, "the grid is there");
+}
+
+/// Shapley values against LightGBM's own, which were computed by another algorithm.
+#[test]
+fn shapley_values() {
+    let Some(grid) = present(root().join("target/grid"), "grid trained with LightGBM, see `make grid`") else { return };
+    let (mut explained, mut refused, mut off) = (0, Vec::new(), Vec::new());
+    for mut runtime in [Box::new(Native::default()) as Box<dyn Runtime>, Box::new(Wasmtime::new(Bounds::default()))] {
+        for case in folders(&grid).into_iter().filter(|case| case.join("contributions.f64").exists()) {
+            match contributions_case(&case, "model.txt", 1e-9, runtime.as_mut()) {
+                Some(0) => explained += 1,
+                Some(wrong) => off.push(format!("{} on {}: {wrong} numbers", case.display(), runtime.name())),
+                None => refused.push(case.file_name().map(|name| name.to_owned())),
+            }
+        }
+    }
+    println!("explained {explained} models, refused {refused:?}");
+    assert!(off.is_empty(), "{}", off.join("\n"));
+    assert!(explained > 150 && refused.len() < 10, "models with the training data of their leaves are explained");
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn linear_part(linear: &LinearSource, risk: &[u32]) -> Result<Vec<u8>> {
         risk: risk.to_vec(),
         single: linear.single,
         skip_missing: linear.skip_missing,
+        means: linear.means.clone(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use serde::Deserialize;
+use std::collections::HashMap;
 use tollgate_scorer::model::Link;
 
 /// A linear model as imported.
@@ -19,6 +20,8 @@ pub struct LinearSource {
     pub single: bool,
     /// A missing value adds nothing; else it makes the sum NaN.
     pub skip_missing: bool,
+    /// Per feature, the mean that explanations compare with; empty for zeros.
+    pub means: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +31,9 @@ struct File {
     #[serde(default)]
     intercept: f64,
     weights: toml::Table,
+    /// Means of the training data, for explanations; zero where one is not given.
+    #[serde(default)]
+    means: toml::Table,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -49,19 +55,34 @@ enum LinkName {
 /// `MODEL` with line and field.
 pub fn linear(text: &str) -> Result<LinearSource> {
     let file: File = toml::from_str(text).map_err(|error| Failure::refused("MODEL", error.to_string()))?;
-    let mut features = Vec::new();
-    let mut weights = Vec::new();
-    for (name, value) in &file.weights {
-        let number = value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64));
-        let finite = number.filter(|number| number.is_finite());
-        let refused = || Failure::refused("MODEL", format!("weight of {name} is no finite number"));
-        weights.push(finite.ok_or_else(refused)?);
-        features.push(name.clone());
+    let features: Vec<String> = file.weights.keys().cloned().collect();
+    let weights = numbers(&file.weights, "weight")?;
+    if let Some(name) = file.means.keys().find(|name| !file.weights.contains_key(*name)) {
+        return Err(Failure::refused("MODEL", format!("mean of {name}, which has no weight")));
     }
+    let given: HashMap<&String, f64> = file.means.keys().zip(numbers(&file.means, "mean")?).collect();
+    let means = features.iter().map(|name| given.get(name).copied().unwrap_or_default()).collect();
     let link = match file.link {
         LinkName::Identity => Link::Identity,
         LinkName::Logistic => Link::Logistic { slope: 1.0 },
         LinkName::Exp => Link::Exp,
     };
-    Ok(LinearSource { features, weights, intercepts: vec![file.intercept], link, single: false, skip_missing: false })
+    Ok(LinearSource {
+        features,
+        weights,
+        intercepts: vec![file.intercept],
+        link,
+        single: false,
+        skip_missing: false,
+        means,
+    })
+}
+
+fn numbers(table: &toml::Table, what: &str) -> Result<Vec<f64>> {
+    let number = |(name, value): (&String, &toml::Value)| {
+        let number = value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64));
+        let refused = || Failure::refused("MODEL", format!("{what} of {name} is no finite number"));
+        number.filter(|number| number.is_finite()).ok_or_else(refused)
+    };
+    table.iter().map(number).collect()
 }

@@ -1,5 +1,6 @@
 //! One instance of the module: typed calls over its C ABI.
 
+use super::compact::{COMPACT_BYTES, Compact};
 use super::{Bounds, failed};
 use crate::failure::{Failure, Result};
 use tollgate_scorer::Code;
@@ -7,10 +8,10 @@ use wasmtime::{Memory, Store, StoreLimits, TypedFunc};
 
 /// Rows that one call predicts at most, so that no call runs into its deadline.
 const PREDICT_ROWS: usize = 1024;
+/// Rows that one call explains at most, likewise.
+const EXPLAIN_ROWS: usize = 16;
 /// Room for arguments that an instance starts with.
 const ARENA_BYTES: usize = 16 << 10;
-/// Bytes of one compact result.
-const COMPACT_BYTES: usize = 64;
 
 /// A running instance of `tollgate.wasm`.
 pub struct Instance {
@@ -25,21 +26,6 @@ pub struct Instance {
 /// A bundle that an instance holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadedBundle(u32);
-
-/// The compact result of a typed row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Compact {
-    /// 0 allow, 1 challenge, 2 block.
-    pub action: u8,
-    /// The stage of the policy, see the ABI page.
-    pub source: u8,
-    /// Something stood in for a value.
-    pub degraded: bool,
-    /// How many features had a stand-in.
-    pub stand_ins: u32,
-    /// Margin, probability, expected cost of allow, challenge, block; NaN where none.
-    pub numbers: [f64; 5],
-}
 
 /// Why a call gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +47,7 @@ struct Calls {
     record: TypedFunc<u32, i32>,
     score_json: TypedFunc<(u32, u32, u32), i32>,
     predict: TypedFunc<(u32, u32, u32, u32, u32), i32>,
+    contributions: TypedFunc<(u32, u32, u32, u32), i32>,
     ed25519_verify: TypedFunc<(u32, u32, u32, u32), i32>,
     output: TypedFunc<(), u32>,
     output_bytes: TypedFunc<(), u32>,
@@ -188,18 +175,49 @@ impl Instance {
         outputs: usize,
         response: bool,
     ) -> Result<Vec<f64>, ScoreError> {
-        let mut predicted = Vec::with_capacity(rows.len() / width.max(1) * outputs);
-        for chunk in rows.chunks(width.max(1) * PREDICT_ROWS) {
+        self.by_chunks(rows, width, outputs, PREDICT_ROWS, |calls, store, values, count, results| {
+            calls.predict.call(store, (bundle.0, values, count, u32::from(response), results))
+        })
+    }
+
+    /// What each of `width` values contributes to each output of a row, and behind an
+    /// output's contributions what it is on average.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn contributions(
+        &mut self,
+        bundle: LoadedBundle,
+        rows: &[f64],
+        width: usize,
+        outputs: usize,
+    ) -> Result<Vec<f64>, ScoreError> {
+        let per_row = outputs * (width + 1);
+        self.by_chunks(rows, width, per_row, EXPLAIN_ROWS, |calls, store, values, count, results| {
+            calls.contributions.call(store, (bundle.0, values, count, results))
+        })
+    }
+
+    /// Calls with so many rows at a time that none runs into its deadline.
+    fn by_chunks(
+        &mut self,
+        rows: &[f64],
+        width: usize,
+        per_row: usize,
+        chunk_rows: usize,
+        call: impl Fn(&Calls, &mut Store<StoreLimits>, u32, u32, u32) -> wasmtime::Result<i32>,
+    ) -> Result<Vec<f64>, ScoreError> {
+        let mut all = Vec::with_capacity(rows.len() / width.max(1) * per_row);
+        for chunk in rows.chunks(width.max(1) * chunk_rows) {
             self.deadline();
             let count = chunk.len() / width.max(1);
-            let [values, results] = self.lay_out([chunk.len() * 8, count * outputs * 8])?;
+            let [values, results] = self.lay_out([chunk.len() * 8, count * per_row * 8])?;
             self.write_doubles(values, chunk)?;
-            let arguments = (bundle.0, values.at, count as u32, u32::from(response), results.at);
-            let status = self.calls.predict.call(&mut self.store, arguments);
+            let status = call(&self.calls, &mut self.store, values.at, count as u32, results.at);
             self.status(status)?;
-            predicted.extend(self.view(results)?.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)));
+            all.extend(self.view(results)?.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)));
         }
-        Ok(predicted)
+        Ok(all)
     }
 
     /// Verifies one Ed25519 signature inside the sandbox.
@@ -325,31 +343,11 @@ impl Calls {
             record: instance.get_typed_func(&mut *store, "tg_record")?,
             score_json: instance.get_typed_func(&mut *store, "tg_score_json")?,
             predict: instance.get_typed_func(&mut *store, "tg_predict")?,
+            contributions: instance.get_typed_func(&mut *store, "tg_contributions")?,
             ed25519_verify: instance.get_typed_func(&mut *store, "tg_ed25519_verify")?,
             output: instance.get_typed_func(&mut *store, "tg_output")?,
             output_bytes: instance.get_typed_func(&mut *store, "tg_output_bytes")?,
         })
-    }
-}
-
-impl Compact {
-    /// The 64 bytes of the ABI.
-    pub fn to_bytes(&self) -> [u8; COMPACT_BYTES] {
-        let head = [self.action, self.source, u8::from(self.degraded), 0];
-        let bytes = head.into_iter().chain(self.stand_ins.to_le_bytes());
-        let bytes = bytes.chain(self.numbers.into_iter().flat_map(f64::to_le_bytes));
-        let mut out = [0; COMPACT_BYTES];
-        out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-        out
-    }
-
-    fn read(bytes: &[u8]) -> Self {
-        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
-        let number =
-            |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(f64::NAN, f64::from_le_bytes);
-        let stand_ins = bytes.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let numbers = [8, 16, 24, 32, 40].map(number);
-        Self { action: byte(0), source: byte(1), degraded: byte(2) == 1, stand_ins, numbers }
     }
 }
 

@@ -1,8 +1,10 @@
 //! `tollgate.wasm` in wasmtime: no imports, bounded memory, bounded time.
 
+mod compact;
 mod instance;
 
-pub use instance::{Compact, Instance, LoadedBundle, ScoreError};
+pub use compact::Compact;
+pub use instance::{Instance, LoadedBundle, ScoreError};
 
 use crate::failure::{Failure, Result};
 use std::sync::Arc;

@@ -143,7 +143,7 @@ impl<W: Width> Building<W> {
         while let Some((node, place)) = queue.pop_front() {
             match (tree.get(node).copied(), place) {
                 (None, _) => return,
-                (Some(Node::Inner { condition, left, right }), place) => {
+                (Some(Node::Inner { condition, left, right, .. }), place) => {
                     let [a, b] = self.place_inner(condition, place);
                     queue.extend([(left, a), (right, b)]);
                 }
@@ -207,13 +207,13 @@ enum Place {
 
 /// A node as read from the streams, still in pre-order.
 #[derive(Clone, Copy)]
-enum Node {
+pub(crate) enum Node {
     Leaf { leaf: usize },
-    Inner { condition: usize, left: usize, right: usize },
+    Inner { condition: usize, feature: u32, left: usize, right: usize },
 }
 
 /// Reads a tree and finds out where right children stand.
-fn read_tree(span: &TreeSpan, streams: &Streams<'_>, outcomes: &Outcomes) -> Vec<Node> {
+pub(crate) fn read_tree(span: &TreeSpan, streams: &Streams<'_>, outcomes: &Outcomes) -> Vec<Node> {
     let (mut rank, mut leaf) = (span.first_rank, span.first_leaf);
     let mut nodes = Vec::with_capacity(span.nodes());
     // Inner nodes whose right child is still to come.
@@ -224,7 +224,7 @@ fn read_tree(span: &TreeSpan, streams: &Streams<'_>, outcomes: &Outcomes) -> Vec
                 let at = nodes.len();
                 waiting.push(at);
                 let condition = outcomes.condition(slot, streams.rank(rank));
-                nodes.push(Node::Inner { condition, left: at + 1, right: 0 });
+                nodes.push(Node::Inner { condition, feature: outcomes.feature(slot), left: at + 1, right: 0 });
                 rank += 1;
             }
             Split::Leaf => {

@@ -13,6 +13,7 @@
 //! | `width.rs` | nodes of four bytes where everything fits, else of eight |
 //! | `walk.rs` | the walk, eight trees side by side |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
+//! | `shapley.rs` | exact Shapley values, by `quadrature.rs` at four `points.rs` at once |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,6 +24,9 @@ extern crate alloc;
 mod layout;
 mod linear_leaves;
 mod outcomes;
+mod points;
+mod quadrature;
+mod shapley;
 mod trees;
 mod walk;
 mod width;
@@ -36,6 +40,7 @@ use alloc::vec::Vec;
 use layout::{LANES, Layout};
 use linear_leaves::LinearLeaves;
 use outcomes::Outcomes;
+use shapley::{Shapley, Visits};
 use width::{Narrow, Wide, Width};
 
 /// A forest in parts, checked by whoever built it.
@@ -55,6 +60,8 @@ pub struct Plan<'b> {
     pub aggregate: Aggregate,
     /// For leaves that hold a linear function.
     pub linear: Option<LinearTable>,
+    /// Per leaf, how much training data reached it; for explanations.
+    pub covers: Option<Vec<f64>>,
 }
 
 /// How the leaves of a row come together in an output.
@@ -79,6 +86,7 @@ pub struct Trees {
     nodes: Nodes,
     aggregate: Aggregate,
     linear: Option<LinearLeaves>,
+    shapley: Option<Shapley>,
 }
 
 /// The nodes in one of two widths: narrow where everything fits.
@@ -88,16 +96,17 @@ enum Nodes {
     Wide(Layout<Wide>),
 }
 
-/// Working memory of one evaluation: the row's outcomes.
+/// Working memory of one evaluation.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     outcomes: Vec<bool>,
+    visits: Visits,
 }
 
 impl Trees {
     /// Lays trees out; `None` when a tree is too large for any layout.
     pub fn build(plan: Plan<'_>) -> Option<Self> {
-        let Plan { spans, streams, thresholds, rules, input, aggregate, linear } = plan;
+        let Plan { spans, streams, thresholds, rules, input, aggregate, linear, covers } = plan;
         let outcomes = Outcomes::new(thresholds, rules, streams, input);
         let mut positions = vec![0; if linear.is_some() { streams.leaves.len() } else { 0 }];
         let leaf_at = |leaf: usize, position: usize| {
@@ -116,8 +125,11 @@ impl Trees {
         } else {
             return None;
         };
+        let adds = linear.is_none() && matches!(aggregate, Aggregate::Sum | Aggregate::SingleSum);
+        let covers = covers.filter(|_| adds);
+        let shapley = covers.and_then(|covers| Shapley::build(spans, streams, &outcomes, &covers));
         let linear = linear.map(|table| LinearLeaves::place(table, &positions, total));
-        Some(Self { outcomes, nodes, aggregate, linear })
+        Some(Self { outcomes, nodes, aggregate, linear, shapley })
     }
 
     /// Adds the leaves of one row to its outputs; tree t goes to output t mod outputs.
@@ -128,6 +140,22 @@ impl Trees {
         match &self.nodes {
             Nodes::Narrow(layout) => self.add_from(layout, row, &mut scratch.outcomes, outputs),
             Nodes::Wide(layout) => self.add_from(layout, row, &mut scratch.outcomes, outputs),
+        }
+    }
+
+    /// Per tree, what it gives on average over the training data; `None` where that is
+    /// not known, leaves do not add up to the score, or a way has over 64 distinct features.
+    pub fn expectations(&self) -> Option<&[f64]> {
+        self.shapley.as_ref().map(|shapley| shapley.expectations.as_slice())
+    }
+
+    /// Adds the Shapley values of one row: per output `features` numbers side by side.
+    /// They and the expectations add up to the score. Nothing is added where
+    /// [`Trees::expectations`] gives nothing.
+    pub fn add_contributions(&self, row: &[f64], features: usize, scratch: &mut Scratch, contributions: &mut [f64]) {
+        if let Some(shapley) = &self.shapley {
+            self.outcomes.fill(row, 0, &mut scratch.outcomes);
+            shapley.add(&scratch.outcomes, &mut scratch.visits, features, contributions);
         }
     }
 

@@ -64,6 +64,15 @@ pub enum Rule {
     },
 }
 
+impl Rule {
+    /// Position of the feature.
+    pub fn feature(&self) -> usize {
+        match self {
+            Self::Number { feature, .. } | Self::Set { feature, .. } | Self::OneOf { feature, .. } => *feature,
+        }
+    }
+}
+
 /// What happens to a value before it is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
@@ -85,8 +94,17 @@ pub(crate) struct Outcomes {
     /// Conditions, padding included.
     pub(crate) conditions: usize,
     input: Input,
-    /// Per rule: its first condition and the ranks that splits use, ascending.
-    used: Vec<(usize, Vec<u16>)>,
+    used: Vec<Used>,
+}
+
+/// What splits make of a rule.
+#[derive(Debug)]
+struct Used {
+    feature: u32,
+    /// Its first condition.
+    first: usize,
+    /// The ranks that splits use, ascending.
+    ranks: Vec<u16>,
 }
 
 /// The conditions of one rule.
@@ -126,6 +144,7 @@ impl Outcomes {
         for (rule, used) in rules.into_iter().zip(used_ranks(streams)) {
             let first = all.conditions;
             all.conditions += used.len();
+            let feature = rule.feature() as u32;
             match rule {
                 Rule::Set { feature, bits, missing_in } => {
                     all.sets.push(Set { condition: first, feature, members: Members::Categories(bits), missing_in });
@@ -139,7 +158,7 @@ impl Outcomes {
                     all.numbers.push(Number::new(feature, missing, default_left, list, first));
                 }
             }
-            all.used.push((first, used));
+            all.used.push(Used { feature, first, ranks: used });
         }
         all.numbers.retain(|number| number.count > 0);
         all
@@ -147,13 +166,18 @@ impl Outcomes {
 
     /// The condition of a split.
     pub(crate) fn condition(&self, rule: usize, rank: u16) -> usize {
-        let Some((first, used)) = self.used.get(rule) else { return NEVER };
-        used.binary_search(&rank).map_or(NEVER, |at| first + at)
+        let Some(used) = self.used.get(rule) else { return NEVER };
+        used.ranks.binary_search(&rank).map_or(NEVER, |at| used.first + at)
+    }
+
+    /// The feature of a rule.
+    pub(crate) fn feature(&self, rule: usize) -> u32 {
+        self.used.get(rule).map_or(0, |used| used.feature)
     }
 
     /// Fills in the outcomes for one row, at least `least` of them; true is right.
     pub(crate) fn fill(&self, row: &[f64], least: usize, outcomes: &mut Vec<bool>) {
-        outcomes.resize((self.conditions + CHUNK).max(least), false);
+        outcomes.resize((self.conditions + CHUNK).max(least).max(outcomes.len()), false);
         for number in &self.numbers {
             let right = number.right(self.input.value(row, number.feature));
             if let Some(outcomes) = outcomes.get_mut(number.first..) {

@@ -34,6 +34,9 @@ pub struct LinearWire<'b> {
     /// A missing value adds nothing; else it makes the sum NaN.
     #[n(6)]
     pub skip_missing: bool,
+    /// Per feature, the mean that explanations compare with; empty for zeros.
+    #[n(7)]
+    pub means: Vec<f64>,
 }
 
 /// Per output: intercept + w1 x1 + w2 x2 + ..., summed in that order.
@@ -51,6 +54,8 @@ pub struct Linear {
     pub risk: Vec<usize>,
     single: bool,
     skip_missing: bool,
+    /// Per feature, what explanations compare with; empty for zeros.
+    means: Vec<f64>,
 }
 
 impl Linear {
@@ -67,6 +72,9 @@ impl Linear {
         ensure(matching, Code::Model, "model: weights do not match the features")?;
         let finite = wire.weights.iter().chain(&wire.intercepts).all(|number| number.is_finite());
         ensure(finite, Code::Model, "model: weight not finite")?;
+        let means = wire.means.is_empty() || wire.means.len() == features.len();
+        let means = means && wire.means.iter().all(|mean| mean.is_finite());
+        ensure(means, Code::Model, "model: means do not match the features, or are not finite")?;
         Ok(Self {
             features,
             weights: wire.weights,
@@ -75,6 +83,7 @@ impl Linear {
             risk: risk(&wire.risk, outputs)?,
             single: wire.single,
             skip_missing: wire.skip_missing,
+            means: wire.means,
         })
     }
 
@@ -90,5 +99,21 @@ impl Linear {
 
     fn add(&self, sum: f64, weight: f64, value: f64) -> f64 {
         if self.single { f64::from(sum as f32 + weight as f32 * value as f32) } else { sum + weight * value }
+    }
+
+    /// Per output each feature's contribution, weight (x - mean), then the score of a row
+    /// of means. A missing value that is skipped stands for zero.
+    pub(crate) fn contributions(&self, row: &[f64], contributions: &mut Vec<f64>) {
+        let means = self.means.iter().copied().chain(core::iter::repeat(0.0));
+        for (weights, intercept) in self.weights.chunks_exact(self.features.len()).zip(&self.intercepts) {
+            let mut expected = *intercept;
+            for ((weight, value), mean) in weights.iter().zip(row).zip(means.clone()) {
+                let value = if self.skip_missing && value.is_nan() { 0.0 } else { *value };
+                // A feature without weight contributes nothing, be it missing or not.
+                contributions.push(if *weight == 0.0 { 0.0 } else { weight * (value - mean) });
+                expected += weight * mean;
+            }
+            contributions.push(expected);
+        }
     }
 }

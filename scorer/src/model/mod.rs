@@ -124,6 +124,31 @@ impl Model {
         }
     }
 
+    /// Why a row has its raw scores: per output each feature's contribution, then what the
+    /// score is on average; they add up to the raw score.
+    ///
+    /// Forests: path-dependent Shapley values. Linear models: weight (x - mean).
+    ///
+    /// # Errors
+    /// `MODEL` for a forest that cannot be explained.
+    pub fn contributions<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> Result<&'s [f64]> {
+        ensure(self.explains(), Code::Model, "model: no explanation, the bundle lacks the training data of leaves")?;
+        scratch.outputs.clear();
+        match self {
+            Self::Forest(forest) => forest.contributions(row, &mut scratch.forest, &mut scratch.outputs),
+            Self::Linear(linear) => linear.contributions(row, &mut scratch.outputs),
+        }
+        Ok(&scratch.outputs)
+    }
+
+    /// Whether [`Model::contributions`] has an answer.
+    pub fn explains(&self) -> bool {
+        match self {
+            Self::Forest(forest) => forest.explains(),
+            Self::Linear(_) => true,
+        }
+    }
+
     /// Outputs whose responses add up to the risk, where there are several outputs.
     fn risky(&self) -> &[usize] {
         match self {

@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::state::{Compact, Instance, one_nan};
+use crate::state::{Compact, Instance, View, one_nan};
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::fmt::Write;
@@ -159,24 +159,21 @@ pub unsafe extern "C" fn tg_score_json(handle: u32, json: u32, json_bytes: u32) 
 /// Offsets describe memory that the host may pass; `results` has room for all.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_predict(handle: u32, values: u32, rows: u32, response: u32, results: u32) -> i32 {
-    call(|instance| {
-        let (_, width, outputs) = instance.shape(handle as usize)?;
-        let count = batch(rows, width)?;
-        // SAFETY: by the contract.
-        let values = unsafe { doubles(values, count)? };
-        check(results, u64::from(rows) * outputs as u64 * 8, 1)?;
-        let mut target = results as usize as *mut f64;
-        instance.predict(handle as usize, values, rows as usize, response != 0, |outputs| {
-            for output in outputs {
-                // SAFETY: checked above, and the host's own by the contract.
-                unsafe {
-                    target.write_unaligned(one_nan(*output));
-                    target = target.add(1);
-                }
-            }
-        })?;
-        Ok(outputs as i32)
-    })
+    let view = if response == 0 { View::Raw } else { View::Response };
+    // SAFETY: by the contract.
+    call(|instance| unsafe { view_rows(instance, handle as usize, view, values, rows, results) })
+}
+
+/// Why rows of scored features have their raw scores. Writes per row and output each scored
+/// feature's contribution, then the expectation, as f64 to `results`; returns the numbers
+/// per row.
+///
+/// # Safety
+/// Offsets describe memory that the host may pass; `results` has room for all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_contributions(handle: u32, values: u32, rows: u32, results: u32) -> i32 {
+    // SAFETY: by the contract.
+    call(|instance| unsafe { view_rows(instance, handle as usize, View::Contributions, values, rows, results) })
 }
 
 /// Verifies one Ed25519 signature as strictly as bundles are: 1 valid, 0 not. For
@@ -221,6 +218,35 @@ fn call(run: impl FnOnce(&mut Instance) -> Result<i32>) -> i32 {
         let _ = write!(instance.output, "{error}");
         -(error.code as i32)
     })
+}
+
+/// # Safety
+/// Offsets describe memory that the host may pass; `results` has room for all.
+unsafe fn view_rows(
+    instance: &mut Instance,
+    handle: usize,
+    view: View,
+    values: u32,
+    rows: u32,
+    results: u32,
+) -> Result<i32> {
+    let (_, width, outputs) = instance.shape(handle)?;
+    let per_row = if view == View::Contributions { outputs * (width + 1) } else { outputs };
+    let count = batch(rows, width)?;
+    // SAFETY: by the caller.
+    let values = unsafe { doubles(values, count)? };
+    check(results, u64::from(rows) * per_row as u64 * 8, 1)?;
+    let mut target = results as usize as *mut f64;
+    instance.view(handle, view, values, rows as usize, |numbers| {
+        for number in numbers {
+            // SAFETY: checked above, and the host's own by the caller.
+            unsafe {
+                target.write_unaligned(one_nan(*number));
+                target = target.add(1);
+            }
+        }
+    })?;
+    Ok(per_row as i32)
 }
 
 /// Values in a batch, bounded.

@@ -117,22 +117,26 @@ impl Instance {
         Ok(())
     }
 
-    /// The model's outputs for rows of scored features, one after the other.
-    pub(crate) fn predict(
+    /// What the model says of rows of scored features, one after the other.
+    pub(crate) fn view(
         &mut self,
         handle: usize,
+        view: View,
         rows: &[f64],
         count: usize,
-        response: bool,
         mut write: impl FnMut(&[f64]),
     ) -> Result<()> {
         let Loaded { scorer, scratch, .. } = self.loaded(handle)?;
         let width = scorer.schema().scored().len();
         if rows.len() != width.saturating_mul(count) {
-            return Err(Error::new(Code::Misuse, "predict: rows have not one value per scored feature"));
+            return Err(Error::new(Code::Misuse, "rows have not one value per scored feature"));
         }
         for row in rows.chunks(width) {
-            write(scorer.predict(row, response, scratch)?);
+            write(match view {
+                View::Raw => scorer.predict(row, false, scratch)?,
+                View::Response => scorer.predict(row, true, scratch)?,
+                View::Contributions => scorer.contributions(row, scratch)?,
+            });
         }
         Ok(())
     }
@@ -169,6 +173,17 @@ impl Loaded {
         self.last = Some((decision, self.counter));
         Ok(compact(&decision))
     }
+}
+
+/// What to tell about a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Raw scores.
+    Raw,
+    /// What the trainer's `predict` gives.
+    Response,
+    /// What each feature contributes to the raw scores.
+    Contributions,
 }
 
 /// A cell without a tag: NaN is missing, anything else is of the feature's own type.

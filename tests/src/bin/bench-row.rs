@@ -36,7 +36,8 @@ fn main() {
     let mut bench = Bench::new(Path::new(model), Path::new(rows), features.parse().expect("a number"));
     let started = bench.load_ms(5);
     println!(
-        "{{\"ready\":true,\"variants\":[\"wasmtime_predict\",\"wasmtime_score\",\"native_predict\"],\"load_ms\":{started},\
+        "{{\"ready\":true,\"variants\":[\"wasmtime_predict\",\"wasmtime_score\",\"native_predict\",\"wasmtime_batch\",\
+         \"native_batch\",\"wasmtime_explain\",\"native_explain\"],\"load_ms\":{started},\
          \"bundle_bytes\":{},\"module_bytes\":{},\"module_brotli_bytes\":null}}",
         bench.file.len(),
         tollgate_module::TOLLGATE_WASM.len()
@@ -48,6 +49,9 @@ fn main() {
             ["run", variant, count] => bench.run(variant, count.parse().expect("a number")),
             ["load", count] => println!("{{\"p50_ms\":{}}}", bench.load_ms(count.parse().expect("a number"))),
             ["predict"] => bench.predict(),
+            ["contributions"] => bench.contributions(),
+            ["module", path] => std::fs::write(path, tollgate_module::TOLLGATE_WASM).expect("writes the module"),
+            ["public"] => println!("{{\"public_hex\":\"{}\"}}", hex(&public(1))),
             ["bundle", path] => std::fs::write(path, &bench.file).expect("writes the bundle"),
             _ => panic!("unknown command: {line}"),
         }
@@ -80,33 +84,15 @@ impl Bench {
         times[times.len() / 2]
     }
 
+    /// Times a variant: row by row, or all rows of a batch in one go.
     fn run(&mut self, variant: &str, count: usize) {
-        let rows: Vec<&[f64]> = self.rows.chunks(self.width).collect();
-        let mut scratch = Scratch::default();
-        let mut times: Vec<u64> = Vec::with_capacity(count);
-        let mut next = rows.iter().cycle();
-        while times.len() < count {
-            let Some(row) = next.next() else { return };
-            let start = Instant::now();
-            match variant {
-                "wasmtime_predict" => {
-                    black_box(self.instance.predict(self.bundle, row, self.width, 1, false).expect("predicts"));
-                }
-                "wasmtime_score" => {
-                    black_box(self.instance.score_row(self.bundle, row, None).expect("scores"));
-                }
-                "native_predict" => {
-                    for _ in 0..NATIVE_GROUP {
-                        let row = next.next().copied().unwrap_or_default();
-                        black_box(self.scorer.predict(row, false, &mut scratch).expect("predicts"));
-                    }
-                    times.push(start.elapsed().as_nanos() as u64 / NATIVE_GROUP as u64);
-                    continue;
-                }
-                other => panic!("unknown variant {other}"),
-            }
-            times.push(start.elapsed().as_nanos() as u64);
+        if let "wasmtime_batch" | "native_batch" = variant {
+            return self.run_batch(variant, count);
         }
+        let rows = self.rows.clone();
+        let mut rows = rows.chunks(self.width).cycle();
+        let mut scratch = Scratch::default();
+        let mut times: Vec<u64> = (0..count).map(|_| self.time(variant, &mut rows, &mut scratch)).collect();
         times.sort_unstable();
         let at = |share: usize| times[times.len() * share / 100];
         println!(
@@ -118,10 +104,64 @@ impl Bench {
         );
     }
 
+    /// Nanoseconds for one row.
+    fn time<'r>(&mut self, variant: &str, rows: &mut impl Iterator<Item = &'r [f64]>, scratch: &mut Scratch) -> u64 {
+        let mut row = || rows.next().unwrap_or_default();
+        let start = Instant::now();
+        let mut group = 1;
+        match variant {
+            "wasmtime_predict" => {
+                black_box(self.instance.predict(self.bundle, row(), self.width, 1, false).expect("predicts"));
+            }
+            "wasmtime_score" => {
+                black_box(self.instance.score_row(self.bundle, row(), None).expect("scores"));
+            }
+            "wasmtime_explain" => {
+                black_box(self.instance.contributions(self.bundle, row(), self.width, 1).expect("explains"));
+            }
+            "native_explain" => {
+                black_box(self.scorer.contributions(row(), scratch).expect("explains"));
+            }
+            "native_predict" => {
+                group = NATIVE_GROUP;
+                for _ in 0..group {
+                    black_box(self.scorer.predict(row(), false, scratch).expect("predicts"));
+                }
+            }
+            other => panic!("unknown variant {other}"),
+        }
+        start.elapsed().as_nanos() as u64 / group as u64
+    }
+
+    fn run_batch(&mut self, variant: &str, count: usize) {
+        let rows: Vec<f64> = self.rows.iter().copied().cycle().take(count * self.width).collect();
+        let start = Instant::now();
+        if variant == "wasmtime_batch" {
+            black_box(self.instance.predict(self.bundle, &rows, self.width, 1, false).expect("predicts"));
+        } else {
+            let mut scratch = Scratch::default();
+            for row in rows.chunks(self.width) {
+                black_box(self.scorer.predict(row, false, &mut scratch).expect("predicts"));
+            }
+        }
+        let per_row = start.elapsed().as_nanos() as f64 / count as f64;
+        println!("{{\"variant\":\"{variant}\",\"per_row_ns\":{per_row:.1},\"n\":{count}}}");
+    }
+
+    fn contributions(&mut self) {
+        let rows: Vec<f64> = self.rows.iter().copied().take(100 * self.width).collect();
+        let found = self.instance.contributions(self.bundle, &rows, self.width, 1).expect("explains");
+        println!("{found:?}");
+    }
+
     fn predict(&mut self) {
         let rows: Vec<f64> = self.rows.iter().copied().take(100 * self.width).collect();
         let predicted = self.instance.predict(self.bundle, &rows, self.width, 1, false).expect("predicts");
         let numbers: Vec<String> = predicted.iter().map(|number| format!("{number:?}")).collect();
         println!("[{}]", numbers.join(","));
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

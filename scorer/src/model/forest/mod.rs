@@ -51,4 +51,24 @@ impl Forest {
             };
         }
     }
+
+    /// Whether this forest can be explained: its leaves add up, and the training data that
+    /// they saw is known.
+    pub fn explains(&self) -> bool {
+        self.trees.expectations().is_some()
+    }
+
+    /// Per output each feature's Shapley value, then the expectation; they add up to the
+    /// raw score.
+    pub(crate) fn contributions(&self, row: &[f64], scratch: &mut Scratch, contributions: &mut Vec<f64>) {
+        let features = self.features.len();
+        let mut values = alloc::vec![0.0; features * self.outputs];
+        self.trees.add_contributions(row, features, scratch, &mut values);
+        for (output, values) in values.chunks_exact(features).enumerate() {
+            contributions.extend_from_slice(values);
+            let own = self.trees.expectations().unwrap_or_default().iter().skip(output).step_by(self.outputs);
+            let constants = [&self.start, &self.offset].map(|list| list.get(output).copied().unwrap_or_default());
+            contributions.push(own.chain(&constants).sum());
+        }
+    }
 }

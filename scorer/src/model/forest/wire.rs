@@ -133,9 +133,10 @@ impl Forest {
         ensure(spans.len().is_multiple_of(outputs), Code::Model, "model: trees do not divide by the outputs")?;
         let linear = wire.linear.as_ref();
         let linear = linear.map(|wire| linear_table(wire, streams.leaves.len(), features.len())).transpose()?;
-        let _cover = wire.cover.as_ref().map(|cover| covers(cover, streams.leaves.len())).transpose()?;
+        let covers = wire.cover.as_ref().map(|cover| covers(cover, streams.leaves.len())).transpose()?;
         let (input, aggregate) = (input(wire.input)?, aggregate(wire.aggregate)?);
-        let plan = Plan { spans: &spans, streams: &streams, thresholds: &thresholds, rules, input, aggregate, linear };
+        let plan =
+            Plan { spans: &spans, streams: &streams, thresholds: &thresholds, rules, input, aggregate, linear, covers };
         let trees = Trees::build(plan).ok_or(Error::new(Code::Limit, "model: trees too large"))?;
         Ok(Self {
             features,
