@@ -6,6 +6,7 @@ use crate::features::{FeatureRow, State};
 use crate::json::Writer;
 use crate::model::Margin;
 use crate::policy::{Costs, CutOffs, Policy, Source};
+use crate::reasons::{Reason, Reasons};
 use crate::schema::Schema;
 use alloc::string::String;
 
@@ -33,6 +34,7 @@ pub struct Decision {
 pub(crate) struct Setting<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) policy: &'a Policy,
+    pub(crate) reasons: (&'a Reasons, &'a [Reason]),
     pub(crate) bundle_digest: &'a str,
     pub(crate) bundle_name: &'a str,
     pub(crate) bundle_version: &'a str,
@@ -77,8 +79,10 @@ impl Decision {
         self.write_economics(&mut json);
         let segment = self.segment.and_then(|index| setting.policy.segments.get(index));
         json.text_or_null("segment", segment.map(|segment| segment.name.as_str()));
-        // Reasons, rules, overrides, releases and shadows are written by later versions.
-        ["reasons", "rules_fired", "overrides"].iter().for_each(|key| json.empty_list(key));
+        let (reasons, found) = setting.reasons;
+        reasons.write(&mut json, found, false);
+        // Rules, overrides, releases and shadows are written by later versions.
+        ["rules_fired", "overrides"].iter().for_each(|key| json.empty_list(key));
         write_states(&mut json, setting.schema, row);
         json.list("unknown_features", event.unknown.iter().map(String::as_str));
         json.boolean("degraded", self.degraded());

@@ -79,6 +79,11 @@ impl Writer {
         }
     }
 
+    /// A member that was written by another writer.
+    pub(crate) fn object_text(&mut self, key: &str, object: &str) {
+        self.raw(key, format_args!("{object}"));
+    }
+
     pub(crate) fn boolean(&mut self, key: &str, value: bool) {
         self.raw(key, format_args!("{value}"));
     }

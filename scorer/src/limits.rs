@@ -51,6 +51,10 @@ pub const CONDITION_VALUES: usize = 256;
 pub const REQUIRED_GROUPS: usize = 64;
 /// Golden rows of a bundle.
 pub const GOLDEN_ROWS: usize = 4_096;
+/// Reasons of one decision.
+pub const REASONS: usize = 16;
+/// Languages that a reason is told in.
+pub const LANGUAGES: usize = 64;
 /// Bytes of one JSON request.
 pub const REQUEST_BYTES: usize = 1 << 20;
 /// Unknown feature names kept for the record.

@@ -1,6 +1,7 @@
 //! One verified bundle, ready to decide.
 
 use crate::ABI_VERSION;
+use crate::action::Action;
 use crate::bundle::{Bundle, BundleDigest, Manifest, Role, Verified};
 use crate::calibrator::Calibrator;
 use crate::decision::{Decision, Event, Setting};
@@ -10,9 +11,11 @@ use crate::golden;
 use crate::json::Writer;
 use crate::model::{Model, Risk, Scratch};
 use crate::policy::{Policy, Source};
+use crate::reasons::Reasons;
 use crate::request::Request;
 use crate::schema::{Kind, Schema};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// A bundle that was verified, parsed, and passed its own golden rows.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Scorer {
     model: Model,
     calibrator: Calibrator,
     policy: Policy,
+    reasons: Reasons,
     golden_rows: usize,
     unknown_parts: usize,
 }
@@ -40,6 +44,7 @@ impl Scorer {
         let fits = !calibrator.reads_probability || model.link().gives_probability();
         ensure(fits, Code::Policy, "calibrator: reads a probability, which this model does not give")?;
         let policy = Policy::parse(bundle.part(Role::Policy), &schema)?;
+        let reasons = Reasons::parse(bundle.part(Role::Reasons), &schema)?;
         let golden_rows = golden::check(bundle.part(Role::Golden), &model, &calibrator)?;
         Ok(Self {
             digest: bundle.manifest.digest.to_string(),
@@ -48,6 +53,7 @@ impl Scorer {
             model,
             calibrator,
             policy,
+            reasons,
             golden_rows,
             unknown_parts: bundle.unknown_parts().count(),
         })
@@ -80,21 +86,68 @@ impl Scorer {
     pub fn score_json(&self, json: &[u8], count: u64, scratch: &mut Scratch) -> Result<String> {
         let request = Request::parse(&self.schema, json)?;
         let decision = self.score(&request.row, scratch);
-        let event = Event {
-            decision_id: request.decision_id.as_deref(),
-            correlation_id: request.correlation_id.as_deref(),
-            event_time: request.event_time,
-            unknown: &request.unknown,
-            counter: request.counter.unwrap_or(count),
-        };
-        Ok(self.record(&decision, &request.row, event))
+        Ok(self.record(&decision, &request.row, request.event(count), scratch))
     }
 
-    /// The record of a decision on a row.
-    pub fn record(&self, decision: &Decision, row: &FeatureRow, event: Event<'_>) -> String {
+    /// The record of a decision on a row, with the reasons where it is not to allow.
+    pub fn record(&self, decision: &Decision, row: &FeatureRow, event: Event<'_>, scratch: &mut Scratch) -> String {
+        let why = if decision.action == Action::Allow { Vec::new() } else { self.why(decision, row, scratch) };
+        self.write_record(decision, row, event, &why)
+    }
+
+    /// Scores a JSON request as [`Scorer::score_json`] does and explains the margin: what it
+    /// is on average, what each feature adds, the reasons, and the record.
+    ///
+    /// # Errors
+    /// As [`Scorer::score_json`]; `MODEL` for a model that cannot be explained.
+    pub fn explain_json(&self, json: &[u8], count: u64, scratch: &mut Scratch) -> Result<String> {
+        let request = Request::parse(&self.schema, json)?;
+        let row = &request.row;
+        let decision = self.score(row, scratch);
+        let why = self.model.risk_contributions(row.values(), scratch)?;
+        let mut json = Writer::object();
+        json.number("margin", decision.scored.map(|(margin, _)| margin.0));
+        json.number("expected_margin", why.last().copied());
+        json.open_list("features");
+        for (index, (feature, contribution)) in self.schema.scored().iter().zip(&why).enumerate() {
+            let state = row.states().get(index).copied().unwrap_or_default();
+            json.open_item();
+            json.text("feature", &feature.name);
+            json.text("code", self.reasons.code(index));
+            json.text("state", state.name());
+            let value = row.values().get(index).copied();
+            match (&feature.kind, value) {
+                (Kind::Category(categories), Some(code)) => {
+                    json.text_or_null("value", categories.names.get(code as usize).map(String::as_str));
+                }
+                _ => json.number("value", value),
+            }
+            json.number("contribution", Some(*contribution));
+            json.close();
+        }
+        json.close_list();
+        self.reasons.write(&mut json, &self.reasons.rank(&decision, &self.policy, row, &why), true);
+        json.object_text("record", &self.write_record(&decision, row, request.event(count), &why));
+        Ok(json.finish())
+    }
+
+    /// Per scored feature what it adds to the margin, then the expectation; nothing where
+    /// nothing was scored, or the model cannot be explained.
+    fn why(&self, decision: &Decision, row: &FeatureRow, scratch: &mut Scratch) -> Vec<f64> {
+        let scored = decision.scored.is_some();
+        let why = scored.then(|| self.model.risk_contributions(row.values(), scratch));
+        why.and_then(Result::ok).unwrap_or_default()
+    }
+
+    fn write_record(&self, decision: &Decision, row: &FeatureRow, event: Event<'_>, why: &[f64]) -> String {
+        let reasons = match decision.action {
+            Action::Allow => Vec::new(),
+            _ => self.reasons.rank(decision, &self.policy, row, why),
+        };
         let setting = Setting {
             schema: &self.schema,
             policy: &self.policy,
+            reasons: (&self.reasons, &reasons),
             bundle_digest: &self.digest,
             bundle_name: &self.manifest.name,
             bundle_version: &self.manifest.version,

@@ -3,7 +3,7 @@
 use super::calibration::{self, Labelled};
 use super::forest::model_part;
 use super::golden::Golden;
-use super::parts::{calibrator_part, policy_part, schema_part};
+use super::parts::{calibrator_part, policy_part, reasons_part, schema_part};
 use super::sign::{PartSource, Provenance, sign};
 use super::source::{BundleSource, CalibratorSource, CurveInput, CurveKind, FeatureSource, FittedSource, codes_of};
 use crate::failure::{self, Failure, Result};
@@ -69,6 +69,7 @@ pub fn build(folder: &Path, key: &SigningKey) -> Result<Built> {
         policy_part(&source)?,
         golden.part(&model, &calibrator)?,
     ];
+    parts.extend(reasons_part(&source)?);
     parts.extend(card(folder, &source)?);
     let file = sign(&provenance(&source)?, &parts, key)?;
     let scorer = activate(&file, key)?;

@@ -7,7 +7,9 @@ use super::source::{
 use crate::failure::{Failure, Result};
 use tollgate_scorer::bundle::Role;
 use tollgate_scorer::policy::{ConditionWire, CutOffsWire, LabelsWire, PolicyWire, RequiredWire, SegmentWire};
-use tollgate_scorer::{Action, CalibratorWire, CostMatrix, Curve, CutOffs, FeatureWire, SchemaWire};
+use tollgate_scorer::{
+    Action, CalibratorWire, CostMatrix, Curve, CutOffs, DEFAULT_MOST, FeatureWire, GroupWire, ReasonsWire, SchemaWire,
+};
 
 fn refused(message: impl Into<String>) -> Failure {
     Failure::refused("SOURCE", message)
@@ -201,4 +203,24 @@ fn condition(source: &BundleSource, when: &ConditionSource) -> Result<ConditionW
         _ => return Err(named("give one of equals, not_equals, in, or a range by at_least/more and less/at_most")),
     };
     Ok(ConditionWire { feature: index as u32, test, values })
+}
+
+/// The reasons part, where the author wrote one.
+///
+/// # Errors
+/// `SOURCE` naming the group and the feature that is unknown.
+pub fn reasons_part(source: &BundleSource) -> Result<Option<PartSource>> {
+    let Some(reasons) = &source.reasons else { return Ok(None) };
+    let scored: Vec<&FeatureSource> = source.features.iter().filter(|feature| feature.scored).collect();
+    let position = |code: &str, name: &String| {
+        let found = scored.iter().position(|feature| feature.name == *name);
+        found.map(|at| at as u32).ok_or_else(|| refused(format!("reason {code}: {name} is no scored feature")))
+    };
+    let groups = reasons.groups.iter().map(|group| {
+        let features = group.features.iter().map(|name| position(&group.code, name)).collect::<Result<_>>()?;
+        let texts = group.text.iter().map(|(language, text)| (language.as_str(), text.as_str())).collect();
+        Ok(GroupWire { code: &group.code, features, texts })
+    });
+    let wire = ReasonsWire { most: reasons.most.unwrap_or(DEFAULT_MOST), groups: groups.collect::<Result<_>>()? };
+    Ok(Some(PartSource { role: Role::Reasons, format: "reasons/1", bytes: encode(&wire)? }))
 }

@@ -27,6 +27,8 @@ pub struct BundleSource {
     pub policy: PolicySource,
     /// The features, in model order first.
     pub features: Vec<FeatureSource>,
+    /// How contributions become reasons.
+    pub reasons: Option<ReasonsSource>,
     /// Free entries of the manifest.
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
@@ -48,6 +50,31 @@ pub struct Head {
     pub fallback_action: String,
     /// The model card, by default `CARD.md` where there is one.
     pub card: Option<PathBuf>,
+}
+
+/// `[reasons]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonsSource {
+    /// Reasons of a decision, at most; 4 by default.
+    pub most: Option<u32>,
+    /// Groups; of two with the same contribution the first one counts. A scored feature in
+    /// no group is a group of its own.
+    #[serde(default)]
+    pub groups: Vec<GroupSource>,
+}
+
+/// `[[reasons.groups]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSource {
+    /// The stable code: A to Z, 0 to 9, underscore.
+    pub code: String,
+    /// Its features.
+    pub features: Vec<String>,
+    /// What to tell people, by language.
+    #[serde(default)]
+    pub text: BTreeMap<String, String>,
 }
 
 /// `[model]`

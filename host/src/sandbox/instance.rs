@@ -46,6 +46,7 @@ struct Calls {
     score_batch: TypedFunc<(u32, u32, u32, u32, u32), i32>,
     record: TypedFunc<u32, i32>,
     score_json: TypedFunc<(u32, u32, u32), i32>,
+    explain_json: TypedFunc<(u32, u32, u32), i32>,
     predict: TypedFunc<(u32, u32, u32, u32, u32), i32>,
     contributions: TypedFunc<(u32, u32, u32, u32), i32>,
     ed25519_verify: TypedFunc<(u32, u32, u32, u32), i32>,
@@ -109,10 +110,27 @@ impl Instance {
     /// # Errors
     /// As for [`Instance::load`].
     pub fn score_json(&mut self, bundle: LoadedBundle, json: &[u8]) -> Result<String, ScoreError> {
+        self.on_json(bundle, json, |calls| &calls.score_json)
+    }
+
+    /// Decides a JSON request; returns the explanation, with the decision record in it.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`]; `MODEL` for a model that cannot be explained.
+    pub fn explain_json(&mut self, bundle: LoadedBundle, json: &[u8]) -> Result<String, ScoreError> {
+        self.on_json(bundle, json, |calls| &calls.explain_json)
+    }
+
+    fn on_json(
+        &mut self,
+        bundle: LoadedBundle,
+        json: &[u8],
+        call: impl Fn(&Calls) -> &TypedFunc<(u32, u32, u32), i32>,
+    ) -> Result<String, ScoreError> {
         self.deadline();
         let [request] = self.lay_out([json.len()])?;
         self.write(request, json)?;
-        let status = self.calls.score_json.call(&mut self.store, (bundle.0, request.at, request.bytes));
+        let status = call(&self.calls).call(&mut self.store, (bundle.0, request.at, request.bytes));
         self.status(status)?;
         self.output()
     }
@@ -342,6 +360,7 @@ impl Calls {
             score_batch: instance.get_typed_func(&mut *store, "tg_score_batch")?,
             record: instance.get_typed_func(&mut *store, "tg_record")?,
             score_json: instance.get_typed_func(&mut *store, "tg_score_json")?,
+            explain_json: instance.get_typed_func(&mut *store, "tg_explain_json")?,
             predict: instance.get_typed_func(&mut *store, "tg_predict")?,
             contributions: instance.get_typed_func(&mut *store, "tg_contributions")?,
             ed25519_verify: instance.get_typed_func(&mut *store, "tg_ed25519_verify")?,

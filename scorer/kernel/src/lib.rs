@@ -13,7 +13,7 @@
 //! | `width.rs` | nodes of four bytes where everything fits, else of eight |
 //! | `walk.rs` | the walk, eight trees side by side |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
-//! | `shapley.rs` | exact Shapley values, by `quadrature.rs` at four `points.rs` at once |
+//! | `shapley.rs` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -40,7 +40,7 @@ use alloc::vec::Vec;
 use layout::{LANES, Layout};
 use linear_leaves::LinearLeaves;
 use outcomes::Outcomes;
-use shapley::{Shapley, Visits};
+use shapley::{Places, Shapley};
 use width::{Narrow, Wide, Width};
 
 /// A forest in parts, checked by whoever built it.
@@ -100,7 +100,7 @@ enum Nodes {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     outcomes: Vec<bool>,
-    visits: Visits,
+    places: Places,
 }
 
 impl Trees {
@@ -144,7 +144,7 @@ impl Trees {
     }
 
     /// Per tree, what it gives on average over the training data; `None` where that is
-    /// not known, leaves do not add up to the score, or a way has over 64 distinct features.
+    /// not known, leaves do not add up to the score, or a way has over 72 distinct features.
     pub fn expectations(&self) -> Option<&[f64]> {
         self.shapley.as_ref().map(|shapley| shapley.expectations.as_slice())
     }
@@ -155,7 +155,7 @@ impl Trees {
     pub fn add_contributions(&self, row: &[f64], features: usize, scratch: &mut Scratch, contributions: &mut [f64]) {
         if let Some(shapley) = &self.shapley {
             self.outcomes.fill(row, 0, &mut scratch.outcomes);
-            shapley.add(&scratch.outcomes, &mut scratch.visits, features, contributions);
+            shapley.add(&scratch.outcomes, &mut scratch.places, features, contributions);
         }
     }
 

@@ -11,14 +11,17 @@ pub(crate) use array::Pair;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use simd::Pair;
 
-/// Two N numbers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Points<const N: usize>(pub(crate) [Pair; N]);
+/// Pairs that are computed with together.
+const PAIRS: usize = 3;
 
-impl<const N: usize> Points<N> {
+/// Six numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Points(pub(crate) [Pair; PAIRS]);
+
+impl Points {
     #[inline(always)]
     pub(crate) fn splat(number: f64) -> Self {
-        Self([Pair::splat(number); N])
+        Self([Pair::splat(number); PAIRS])
     }
 
     /// Numbers at even places in turn, plus those at odd places in turn.
@@ -42,10 +45,10 @@ impl<const N: usize> Points<N> {
 
 macro_rules! by_pairs {
     ($trait:ident, $method:ident) => {
-        impl<const N: usize> $trait for Points<N> {
+        impl $trait for Points {
             type Output = Self;
             #[inline(always)]
-            #[expect(clippy::indexing_slicing, reason = "both have N pairs")]
+            #[expect(clippy::indexing_slicing, reason = "fixed length")]
             fn $method(self, other: Self) -> Self {
                 Self(from_fn(|pair| self.0[pair].$method(other.0[pair])))
             }

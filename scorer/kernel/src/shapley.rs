@@ -17,7 +17,7 @@
 use crate::layout::{Node, read_tree};
 use crate::outcomes::Outcomes;
 use crate::points::Points;
-use crate::quadrature::{self, FOUR, Pass, Rule, SIX};
+use crate::quadrature::{self, Pass};
 use crate::trees::{Streams, TreeSpan};
 use alloc::collections::VecDeque;
 use alloc::vec;
@@ -42,7 +42,7 @@ pub(crate) struct Shapley {
 struct Tree {
     turns: Range<usize>,
     leaves: Range<usize>,
-    rule: Rule,
+    passes: &'static [Pass],
 }
 
 /// An inner node: where the way of a row divides.
@@ -75,16 +75,9 @@ struct Repeat {
 
 /// Working memory: per place in a tree the sum from below and the product from above.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Visits {
-    four: Places<2>,
-    six: Places<3>,
-    eight: Places<4>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Places<const N: usize> {
-    below: Vec<Points<N>>,
-    above: Vec<Points<N>>,
+pub(crate) struct Places {
+    below: Vec<Points>,
+    above: Vec<Points>,
 }
 
 /// A turn as a row sees it.
@@ -118,36 +111,25 @@ impl Shapley {
             }
             shapley.expectations.push(expectation(&nodes, &covers, streams));
             let (turns, leaves) = (turns..shapley.turns.len(), leaves..shapley.leaves.len());
-            shapley.trees.push(Tree { turns, leaves, rule: Rule::exact_for(features) });
+            shapley.trees.push(Tree { turns, leaves, passes: quadrature::exact_for(features) });
         }
         Some(shapley)
     }
 
     /// Adds each feature's contribution to the output that a tree belongs to; tree t to
     /// output t mod outputs, an output's features side by side.
-    pub(crate) fn add(&self, outcomes: &[bool], visits: &mut Visits, features: usize, contributions: &mut [f64]) {
+    pub(crate) fn add(&self, outcomes: &[bool], places: &mut Places, features: usize, contributions: &mut [f64]) {
         let outputs = (contributions.len() / features.max(1)).max(1);
         for (number, tree) in self.trees.iter().enumerate() {
             let first = number % outputs * features;
             let Some(contributions) = contributions.get_mut(first..first + features) else { return };
-            match tree.rule {
-                Rule::Four => self.add_tree(tree, &FOUR, outcomes, &mut visits.four, contributions),
-                Rule::Six => self.add_tree(tree, &SIX, outcomes, &mut visits.six, contributions),
-                Rule::Eights(passes) => {
-                    passes.iter().for_each(|p| self.add_tree(tree, p, outcomes, &mut visits.eight, contributions));
-                }
+            for pass in tree.passes {
+                self.add_tree(tree, pass, outcomes, places, contributions);
             }
         }
     }
 
-    fn add_tree<const N: usize>(
-        &self,
-        tree: &Tree,
-        pass: &Pass<N>,
-        outcomes: &[bool],
-        places: &mut Places<N>,
-        contributions: &mut [f64],
-    ) {
+    fn add_tree(&self, tree: &Tree, pass: &Pass, outcomes: &[bool], places: &mut Places, contributions: &mut [f64]) {
         let turns = self.turns.get(tree.turns.clone()).unwrap_or_default();
         let leaves = self.leaves.get(tree.leaves.clone()).unwrap_or_default();
         let count = places.below.len().max(turns.len() + leaves.len());
@@ -165,7 +147,7 @@ impl Shapley {
     /// From the leaves to the root: per turn the sum of the leaves below, each under the
     /// factors from here on.
     #[inline(never)]
-    fn go_up<const N: usize>(&self, turns: &[Turn], pass: &Pass<N>, outcomes: &[bool], below: &mut [Points<N>]) {
+    fn go_up(&self, turns: &[Turn], pass: &Pass, outcomes: &[bool], below: &mut [Points]) {
         let (at, rest) = (pass.at, pass.rest);
         for (index, turn) in turns.iter().enumerate().rev() {
             let sides = turn.sides(outcomes);
@@ -184,13 +166,13 @@ impl Shapley {
     /// From the root to the leaves: the product of the factors so far, by which each turn's
     /// own factors are weighed.
     #[inline(never)]
-    fn go_down<const N: usize>(
+    fn go_down(
         &self,
         turns: &[Turn],
-        pass: &Pass<N>,
+        pass: &Pass,
         outcomes: &[bool],
-        below: &[Points<N>],
-        above: &mut [Points<N>],
+        below: &[Points],
+        above: &mut [Points],
         contributions: &mut [f64],
     ) {
         let (at, rest) = (pass.at, pass.rest);
@@ -219,14 +201,7 @@ impl Shapley {
 
     /// [`Shapley::go_up`] at a turn on a feature that was met before.
     #[inline(never)]
-    fn sum_again<const N: usize>(
-        &self,
-        turn: &Turn,
-        outcomes: &[bool],
-        pass: &Pass<N>,
-        follow: &Points<N>,
-        mean: &Points<N>,
-    ) -> Points<N> {
+    fn sum_again(&self, turn: &Turn, outcomes: &[bool], pass: &Pass, follow: &Points, mean: &Points) -> Points {
         match self.taken(turn.repeat, outcomes) {
             Some(z) => {
                 let rest = pass.rest.times(z);
@@ -239,14 +214,14 @@ impl Shapley {
     /// [`Shapley::go_down`] at a turn on a feature that was met before: products for the
     /// side that the row takes and for the other, and the contribution.
     #[inline(never)]
-    fn weigh_again<const N: usize>(
+    fn weigh_again(
         &self,
         turn: &Turn,
         outcomes: &[bool],
-        pass: &Pass<N>,
-        (here, sum): (Points<N>, Option<&Points<N>>),
-        (follow, other): (&Points<N>, &Points<N>),
-    ) -> (Points<N>, Points<N>, f64) {
+        pass: &Pass,
+        (here, sum): (Points, Option<&Points>),
+        (follow, other): (&Points, &Points),
+    ) -> (Points, Points, f64) {
         let Sides { share, rest, .. } = turn.sides(outcomes);
         let Some(z) = self.taken(turn.repeat, outcomes) else {
             return (here.times(share), here.times(rest), 0.0);

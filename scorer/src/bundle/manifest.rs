@@ -45,13 +45,16 @@ pub enum Role {
     Policy,
     /// Rows with the trainer's predictions.
     Golden,
+    /// Groups of features and their texts, for reasons.
+    Reasons,
     /// The model card, text for people.
     Card,
 }
 
 impl Role {
     /// Every role, in the order in which parts stand in a bundle.
-    pub const ALL: [Self; 6] = [Self::Schema, Self::Model, Self::Calibrator, Self::Policy, Self::Golden, Self::Card];
+    pub const ALL: [Self; 7] =
+        [Self::Schema, Self::Model, Self::Calibrator, Self::Policy, Self::Golden, Self::Reasons, Self::Card];
 
     /// The role's name in the manifest.
     pub const fn name(self) -> &'static str {
@@ -61,6 +64,7 @@ impl Role {
             Self::Calibrator => "calibrator",
             Self::Policy => "policy",
             Self::Golden => "golden",
+            Self::Reasons => "reasons",
             Self::Card => "card",
         }
     }
@@ -73,6 +77,7 @@ impl Role {
             Self::Calibrator => &["calibrator/1"],
             Self::Policy => &["policy/1"],
             Self::Golden => &["golden/1"],
+            Self::Reasons => &["reasons/1"],
             Self::Card => &["text/markdown"],
         }
     }
@@ -224,7 +229,8 @@ fn complete(parts: &[PartEntry]) -> Result<()> {
     for role in Role::ALL {
         let count = parts.iter().filter(|part| part.role == Some(role)).count();
         ensure(count <= 1, Code::Parts, "manifest: a part stands twice")?;
-        ensure(count == 1 || role == Role::Card, Code::Parts, "manifest: a part is missing")?;
+        let optional = matches!(role, Role::Reasons | Role::Card);
+        ensure(count == 1 || optional, Code::Parts, "manifest: a part is missing")?;
     }
     Ok(())
 }

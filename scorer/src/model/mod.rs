@@ -12,6 +12,7 @@ pub use link::{Link, LinkWire};
 use crate::error::{Code, Error, Result, ensure};
 use crate::math;
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use forest::Forest;
 
@@ -139,6 +140,31 @@ impl Model {
             Self::Linear(linear) => linear.contributions(row, &mut scratch.outputs),
         }
         Ok(&scratch.outputs)
+    }
+
+    /// Per feature what it adds to the risk's margin, then what that is on average.
+    ///
+    /// A model with several outputs has no single margin that adds up; what is explained
+    /// then is the mean raw score of the risky outputs less that of the others.
+    ///
+    /// # Errors
+    /// As [`Model::contributions`].
+    pub(crate) fn risk_contributions(&self, row: &[f64], scratch: &mut Scratch) -> Result<Vec<f64>> {
+        let width = self.features().len() + 1;
+        let (outputs, risky) = (self.outputs(), self.risky());
+        let all = self.contributions(row, scratch)?;
+        if outputs == 1 {
+            return Ok(all.to_vec());
+        }
+        let mut contrast = vec![0.0; width];
+        for (output, values) in all.chunks_exact(width).enumerate() {
+            let weight = match risky.contains(&output) {
+                true => 1.0 / risky.len() as f64,
+                false => -1.0 / (outputs - risky.len()).max(1) as f64,
+            };
+            contrast.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        }
+        Ok(contrast)
     }
 
     /// Whether [`Model::contributions`] has an answer.

@@ -151,6 +151,20 @@ pub unsafe extern "C" fn tg_score_json(handle: u32, json: u32, json_bytes: u32) 
     })
 }
 
+/// Decides a JSON request and explains its margin; the explanation, with the decision record
+/// in it, is the output; returns 0.
+///
+/// # Safety
+/// Offset and length describe memory that the host may pass.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_explain_json(handle: u32, json: u32, json_bytes: u32) -> i32 {
+    call(|instance| {
+        // SAFETY: by the contract.
+        let json = unsafe { bytes(json, json_bytes)? };
+        instance.explain_json(handle as usize, json).map(|()| 0)
+    })
+}
+
 /// The model's own outputs for rows of scored features: raw scores, or with `response`
 /// not 0 what the trainer's `predict` gives. NaN is missing. Writes `rows` times the
 /// number of outputs as f64 to `results`; returns that number of outputs.

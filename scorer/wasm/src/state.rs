@@ -104,7 +104,7 @@ impl Instance {
         let none = Error::new(Code::Misuse, "record: no row was scored yet");
         let (decision, counter) = loaded.last.ok_or(none)?;
         let event = Event { counter, ..Event::default() };
-        self.output = loaded.scorer.record(&decision, &loaded.row, event);
+        self.output = loaded.scorer.record(&decision, &loaded.row, event, &mut loaded.scratch);
         Ok(())
     }
 
@@ -113,6 +113,15 @@ impl Instance {
         let loaded = self.loaded(handle)?;
         let count = loaded.counter + 1;
         self.output = loaded.scorer.score_json(json, count, &mut loaded.scratch)?;
+        self.loaded(handle)?.counter = count;
+        Ok(())
+    }
+
+    /// Decides a JSON request and writes the explanation, with the record, to the output.
+    pub(crate) fn explain_json(&mut self, handle: usize, json: &[u8]) -> Result<()> {
+        let loaded = self.loaded(handle)?;
+        let count = loaded.counter + 1;
+        self.output = loaded.scorer.explain_json(json, count, &mut loaded.scratch)?;
         self.loaded(handle)?.counter = count;
         Ok(())
     }
