@@ -30,7 +30,7 @@ pub const CATEGORIES_TOTAL: usize = 50_000;
 /// Trees of a forest.
 pub const TREES: usize = 100_000;
 /// Leaves of one tree.
-pub const LEAVES_PER_TREE: usize = 65_535;
+pub const LEAVES_PER_TREE: usize = 32_767;
 /// Nodes of a forest, leaves included.
 pub const NODES: usize = 8_000_000;
 /// Slots of a forest: distinct (feature, missing rule) pairs and category sets.

@@ -5,9 +5,9 @@
 //! Where a tree ends earlier, conditions that always go left lead on to its exit. Below
 //! the levels, nodes name their children.
 
-use crate::outcomes::Outcomes;
+use crate::node::{GROUP_NODES, Node};
+use crate::outcomes::{NEVER, Outcomes};
 use crate::trees::{Split, Streams, TreeSpan};
-use crate::width::Width;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -23,15 +23,15 @@ pub(crate) const EXITS: usize = GROUP << LEVELS;
 
 /// Groups of trees with their leaf values.
 #[derive(Debug)]
-pub(crate) struct Layout<W: Width> {
+pub(crate) struct Layout {
     /// In source order.
     pub(crate) groups: Vec<Group>,
     /// Per group: the first levels.
-    pub(crate) tops: Vec<Top<W>>,
+    pub(crate) tops: Vec<Top>,
     /// Per group: the node that each place below the levels stands for, tree by tree.
-    pub(crate) exits: Vec<[W::Node; EXITS]>,
+    pub(crate) exits: Vec<[Node; EXITS]>,
     /// Leaves, and inner nodes below the levels.
-    pub(crate) nodes: Vec<W::Node>,
+    pub(crate) nodes: Vec<Node>,
     /// Per node position: the leaf's value; zero for inner nodes.
     pub(crate) values: Vec<f64>,
 }
@@ -47,25 +47,25 @@ pub(crate) struct Group {
 
 /// The first levels of a group.
 #[derive(Debug)]
-pub(crate) struct Top<W: Width> {
+pub(crate) struct Top {
     /// The roots.
-    pub(crate) first: [W::Condition; GROUP],
+    pub(crate) first: [u16; GROUP],
     /// Their children.
-    pub(crate) second: [W::Condition; 2 * GROUP],
+    pub(crate) second: [u16; 2 * GROUP],
     /// The third level.
-    pub(crate) third: [W::Condition; 4 * GROUP],
+    pub(crate) third: [u16; 4 * GROUP],
     /// The fourth level.
-    pub(crate) fourth: [W::Condition; 8 * GROUP],
+    pub(crate) fourth: [u16; 8 * GROUP],
 }
 
-impl<W: Width> Top<W> {
+impl Top {
     fn new() -> Self {
-        let never = W::Condition::default();
+        let never = NEVER as u16;
         Self { first: [never; _], second: [never; _], third: [never; _], fourth: [never; _] }
     }
 
     /// A level's conditions; none below the last.
-    fn level(&mut self, level: usize) -> Option<&mut [W::Condition]> {
+    fn level(&mut self, level: usize) -> Option<&mut [u16]> {
         match level {
             0 => Some(&mut self.first),
             1 => Some(&mut self.second),
@@ -76,18 +76,7 @@ impl<W: Width> Top<W> {
     }
 }
 
-impl<W: Width> Layout<W> {
-    /// Whether the trees fit this width of node.
-    pub(crate) fn fits(spans: &[TreeSpan], conditions: usize) -> bool {
-        (W::CONDITIONS == 0 || conditions <= W::CONDITIONS) && Self::group_trees(spans) >= LANES
-    }
-
-    /// How many trees a group can take, were all as large as the largest.
-    fn group_trees(spans: &[TreeSpan]) -> usize {
-        let widest = spans.iter().map(TreeSpan::nodes).max().unwrap_or(1);
-        (W::GROUP_NODES / widest).min(GROUP) / LANES * LANES
-    }
-
+impl Layout {
     /// Lays trees out in source order.
     ///
     /// `leaf_at` is told the position that each leaf of the part is placed at.
@@ -99,10 +88,10 @@ impl<W: Width> Layout<W> {
     ) -> Self {
         let (groups, tops, exits) = (Vec::new(), Vec::new(), Vec::new());
         let mut layout = Self { groups, tops, exits, nodes: Vec::new(), values: Vec::new() };
-        for group in spans.chunks(Self::group_trees(spans).max(LANES)) {
+        for group in fitting_groups(spans) {
             let base = layout.nodes.len();
             // Places without a tree lead to a leaf that nobody reads.
-            let mut building = Building { layout, base, top: Top::new(), exits: [W::leaf(0); _] };
+            let mut building = Building { layout, base, top: Top::new(), exits: [Node::leaf(0); _] };
             for (place, span) in group.iter().enumerate() {
                 building.push_tree(place, &read_tree(span, streams, outcomes), |leaf, position| {
                     leaf_at(leaf, position);
@@ -115,9 +104,13 @@ impl<W: Width> Layout<W> {
             layout.groups.push(Group { base: base as u32, trees: group.len() as u32 });
         }
         // Every window must be whole, the last one too.
-        let padding = if W::CONDITIONS > 0 { W::GROUP_NODES } else { 0 };
-        layout.nodes.resize(layout.nodes.len() + padding, W::Node::default());
+        layout.nodes.resize(layout.nodes.len() + GROUP_NODES, Node::default());
         layout
+    }
+
+    /// How many trees there are.
+    pub(crate) fn trees(&self) -> usize {
+        self.groups.iter().map(|group| group.trees as usize).sum()
     }
 
     /// How many node positions there are.
@@ -126,28 +119,42 @@ impl<W: Width> Layout<W> {
     }
 }
 
-/// A layout with the group that is being added.
-struct Building<W: Width> {
-    layout: Layout<W>,
-    /// Position of the group's first node.
-    base: usize,
-    top: Top<W>,
-    exits: [W::Node; EXITS],
+/// Consecutive trees of which each part fits into one group; a tree alone always does.
+fn fitting_groups(mut spans: &[TreeSpan]) -> impl Iterator<Item = &[TreeSpan]> {
+    core::iter::from_fn(move || {
+        let mut nodes = 0;
+        let fitting = spans.iter().take(GROUP).take_while(|span| {
+            nodes += span.nodes();
+            nodes <= GROUP_NODES
+        });
+        let (group, rest) = spans.split_at_checked(fitting.count().max(1))?;
+        spans = rest;
+        Some(group)
+    })
 }
 
-impl<W: Width> Building<W> {
+/// A layout with the group that is being added.
+struct Building {
+    layout: Layout,
+    /// Position of the group's first node.
+    base: usize,
+    top: Top,
+    exits: [Node; EXITS],
+}
+
+impl Building {
     /// Places one tree level by level, so that nodes near each other share cache lines;
     /// `value` gives a leaf's value and is told where it is put.
-    fn push_tree(&mut self, place: usize, tree: &[Node], mut value: impl FnMut(usize, usize) -> f64) {
+    fn push_tree(&mut self, place: usize, tree: &[TreeNode], mut value: impl FnMut(usize, usize) -> f64) {
         let mut queue = VecDeque::from([(0, Place::Level(0, place))]);
         while let Some((node, place)) = queue.pop_front() {
             match (tree.get(node).copied(), place) {
                 (None, _) => return,
-                (Some(Node::Inner { condition, left, right, .. }), place) => {
+                (Some(TreeNode::Inner { condition, left, right, .. }), place) => {
                     let [a, b] = self.place_inner(condition, place);
                     queue.extend([(left, a), (right, b)]);
                 }
-                (Some(Node::Leaf { leaf }), place) => {
+                (Some(TreeNode::Leaf { leaf }), place) => {
                     let index = self.place_leaf(place);
                     if let Some(entry) = self.layout.values.get_mut(self.base + index) {
                         *entry = value(leaf, self.base + index);
@@ -162,13 +169,13 @@ impl<W: Width> Building<W> {
         if let Place::Level(level, at) = place
             && let Some(entry) = self.top.level(level).and_then(|level| level.get_mut(at))
         {
-            *entry = W::condition(condition);
+            *entry = condition as u16;
             return [Place::Level(level + 1, 2 * at), Place::Level(level + 1, 2 * at + 1)];
         }
         let left = self.layout.nodes.len() - self.base;
-        self.layout.nodes.extend([W::leaf(left), W::leaf(left + 1)]);
+        self.layout.nodes.extend([Node::leaf(left), Node::leaf(left + 1)]);
         self.layout.values.extend([0.0; 2]);
-        self.set(place, W::inner(condition, left));
+        self.set(place, Node::inner(condition, left));
         [Place::Node(left), Place::Node(left + 1)]
     }
 
@@ -178,13 +185,13 @@ impl<W: Width> Building<W> {
             return index;
         }
         let index = self.layout.nodes.len() - self.base;
-        self.layout.nodes.push(W::leaf(index));
+        self.layout.nodes.push(Node::leaf(index));
         self.layout.values.push(0.0);
-        self.set(place, W::leaf(index));
+        self.set(place, Node::leaf(index));
         index
     }
 
-    fn set(&mut self, place: Place, node: W::Node) {
+    fn set(&mut self, place: Place, node: Node) {
         let entry = match place {
             // All conditions from here to the exit go left.
             Place::Level(level, at) => self.exits.get_mut(at << (LEVELS - level)),
@@ -207,13 +214,13 @@ enum Place {
 
 /// A node as read from the streams, still in pre-order.
 #[derive(Clone, Copy)]
-pub(crate) enum Node {
+pub(crate) enum TreeNode {
     Leaf { leaf: usize },
     Inner { condition: usize, feature: u32, left: usize, right: usize },
 }
 
 /// Reads a tree and finds out where right children stand.
-pub(crate) fn read_tree(span: &TreeSpan, streams: &Streams<'_>, outcomes: &Outcomes) -> Vec<Node> {
+pub(crate) fn read_tree(span: &TreeSpan, streams: &Streams<'_>, outcomes: &Outcomes) -> Vec<TreeNode> {
     let (mut rank, mut leaf) = (span.first_rank, span.first_leaf);
     let mut nodes = Vec::with_capacity(span.nodes());
     // Inner nodes whose right child is still to come.
@@ -224,15 +231,15 @@ pub(crate) fn read_tree(span: &TreeSpan, streams: &Streams<'_>, outcomes: &Outco
                 let at = nodes.len();
                 waiting.push(at);
                 let condition = outcomes.condition(slot, streams.rank(rank));
-                nodes.push(Node::Inner { condition, feature: outcomes.feature(slot), left: at + 1, right: 0 });
+                nodes.push(TreeNode::Inner { condition, feature: outcomes.feature(slot), left: at + 1, right: 0 });
                 rank += 1;
             }
             Split::Leaf => {
-                nodes.push(Node::Leaf { leaf });
+                nodes.push(TreeNode::Leaf { leaf });
                 leaf += 1;
                 let next = nodes.len();
                 let parent = waiting.pop().and_then(|parent| nodes.get_mut(parent));
-                if let Some(Node::Inner { right, .. }) = parent {
+                if let Some(TreeNode::Inner { right, .. }) = parent {
                     *right = next;
                 }
             }

@@ -10,7 +10,7 @@
 //! | `trees.rs` | trees as they come in |
 //! | `outcomes.rs` | values to outcomes: each distinct split is decided once per row |
 //! | `layout.rs` | trees to groups: common levels first, linked nodes below |
-//! | `width.rs` | nodes of four bytes where everything fits, else of eight |
+//! | `node.rs` | a node of four bytes |
 //! | `walk.rs` | the walk, eight trees side by side |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 //! | `shapley.rs` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
@@ -23,13 +23,13 @@ extern crate alloc;
 
 mod layout;
 mod linear_leaves;
+mod node;
 mod outcomes;
 mod points;
 mod quadrature;
 mod shapley;
 mod trees;
 mod walk;
-mod width;
 
 pub use linear_leaves::LinearTable;
 pub use outcomes::{Input, Rule};
@@ -39,9 +39,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use layout::{LANES, Layout};
 use linear_leaves::LinearLeaves;
+use node::{CONDITIONS, Node};
 use outcomes::Outcomes;
 use shapley::{Places, Shapley};
-use width::{Narrow, Wide, Width};
 
 /// A forest in parts, checked by whoever built it.
 #[derive(Debug)]
@@ -53,15 +53,11 @@ pub struct Plan<'b> {
     /// Ascending, per feature.
     pub thresholds: &'b [Vec<f64>],
     /// What splits refer to.
-    pub rules: Vec<Rule>,
+    pub rules: &'b [Rule],
     /// What happens to values first.
     pub input: Input,
     /// How leaves come together.
     pub aggregate: Aggregate,
-    /// For leaves that hold a linear function.
-    pub linear: Option<LinearTable>,
-    /// Per leaf, how much training data reached it; for explanations.
-    pub covers: Option<Vec<f64>>,
 }
 
 /// How the leaves of a row come together in an output.
@@ -82,18 +78,24 @@ pub enum Aggregate {
 /// Trees laid out for evaluation.
 #[derive(Debug)]
 pub struct Trees {
-    outcomes: Outcomes,
-    nodes: Nodes,
+    /// Consecutive trees, in source order.
+    blocks: Vec<Block>,
     aggregate: Aggregate,
     linear: Option<LinearLeaves>,
-    shapley: Option<Shapley>,
+    /// Per tree, what it gives on average over the training data.
+    expectations: Option<Vec<f64>>,
 }
 
-/// The nodes in one of two widths: narrow where everything fits.
+/// Trees that share a row of outcomes; almost always all trees do.
 #[derive(Debug)]
-enum Nodes {
-    Narrow(Layout<Narrow>),
-    Wide(Layout<Wide>),
+struct Block {
+    outcomes: Outcomes,
+    layout: Layout,
+    /// Position of its first node among those of all blocks.
+    first_node: usize,
+    shapley: Option<Shapley>,
+    /// Position of its first tree.
+    first_tree: usize,
 }
 
 /// Working memory of one evaluation.
@@ -104,32 +106,43 @@ pub struct Scratch {
 }
 
 impl Trees {
-    /// Lays trees out; `None` when a tree is too large for any layout.
-    pub fn build(plan: Plan<'_>) -> Option<Self> {
-        let Plan { spans, streams, thresholds, rules, input, aggregate, linear, covers } = plan;
-        let outcomes = Outcomes::new(thresholds, rules, streams, input);
-        let mut positions = vec![0; if linear.is_some() { streams.leaves.len() } else { 0 }];
-        let leaf_at = |leaf: usize, position: usize| {
-            if let Some(entry) = positions.get_mut(leaf) {
-                *entry = position;
-            }
-        };
-        let (nodes, total) = if Layout::<Narrow>::fits(spans, outcomes.conditions) {
-            let layout = Layout::build(spans, streams, &outcomes, leaf_at);
-            let total = layout.positions();
-            (Nodes::Narrow(layout), total)
-        } else if Layout::<Wide>::fits(spans, outcomes.conditions) {
-            let layout = Layout::build(spans, streams, &outcomes, leaf_at);
-            let total = layout.positions();
-            (Nodes::Wide(layout), total)
-        } else {
+    /// Lays trees out; `None` where a tree has more than 32,767 leaves.
+    pub fn build(plan: &Plan<'_>, covers: Option<&[f64]>, linear: Option<LinearTable>) -> Option<Self> {
+        if plan.spans.iter().any(|span| span.nodes() >= node::GROUP_NODES) {
             return None;
-        };
-        let adds = linear.is_none() && matches!(aggregate, Aggregate::Sum | Aggregate::SingleSum);
-        let covers = covers.filter(|_| adds);
-        let shapley = covers.and_then(|covers| Shapley::build(spans, streams, &outcomes, &covers));
-        let linear = linear.map(|table| LinearLeaves::place(table, &positions, total));
-        Some(Self { outcomes, nodes, aggregate, linear, shapley })
+        }
+        let mut positions = vec![0; if linear.is_some() { plan.streams.leaves.len() } else { 0 }];
+        let mut trees = Self { blocks: Vec::new(), aggregate: plan.aggregate, linear: None, expectations: None };
+        let adds = linear.is_none() && matches!(plan.aggregate, Aggregate::Sum | Aggregate::SingleSum);
+        trees.push_blocks(plan, plan.spans, covers.filter(|_| adds), &mut positions);
+        trees.linear = linear.map(|table| LinearLeaves::place(table, &positions, trees.nodes()));
+        let explained = trees.blocks.iter().map(|block| block.shapley.as_ref());
+        let explained = explained.collect::<Option<Vec<_>>>();
+        trees.expectations = explained.map(|all| all.iter().flat_map(|s| s.expectations.iter().copied()).collect());
+        Some(trees)
+    }
+
+    /// Adds trees as one block, or as two halves where they have too many conditions.
+    fn push_blocks(&mut self, plan: &Plan<'_>, spans: &[TreeSpan], covers: Option<&[f64]>, positions: &mut [usize]) {
+        let outcomes = Outcomes::new(plan.thresholds, plan.rules, spans, plan.streams, plan.input);
+        if outcomes.conditions > CONDITIONS {
+            let (first, second) = spans.split_at(spans.len() / 2);
+            self.push_blocks(plan, first, covers, positions);
+            return self.push_blocks(plan, second, covers, positions);
+        }
+        let first_node = self.nodes();
+        let layout = Layout::build(spans, plan.streams, &outcomes, |leaf, position| {
+            if let Some(entry) = positions.get_mut(leaf) {
+                *entry = first_node + position;
+            }
+        });
+        let shapley = covers.and_then(|covers| Shapley::build(spans, plan.streams, &outcomes, covers));
+        let first_tree = self.blocks.last().map_or(0, |block| block.first_tree + block.layout.trees());
+        self.blocks.push(Block { outcomes, layout, first_node, shapley, first_tree });
+    }
+
+    fn nodes(&self) -> usize {
+        self.blocks.last().map_or(0, |block| block.first_node + block.layout.positions())
     }
 
     /// Adds the leaves of one row to its outputs; tree t goes to output t mod outputs.
@@ -137,52 +150,47 @@ impl Trees {
     /// `row` has one value per feature, NaN for missing. Leaves are added in source
     /// order, so that the sums have the trainer's bits.
     pub fn add(&self, row: &[f64], scratch: &mut Scratch, outputs: &mut [f64]) {
-        match &self.nodes {
-            Nodes::Narrow(layout) => self.add_from(layout, row, &mut scratch.outcomes, outputs),
-            Nodes::Wide(layout) => self.add_from(layout, row, &mut scratch.outcomes, outputs),
+        for block in &self.blocks {
+            let Some(outcomes) = block.outcomes.fill(row, &mut scratch.outcomes) else { return };
+            if let (None, [single]) = (&self.linear, &mut *outputs) {
+                block.layout.walk(outcomes, |_, at, values| {
+                    *single = match self.aggregate {
+                        Aggregate::Sum => sum(*single, at, values),
+                        other => fold(*single, at, values, |total, leaf| other.add(total, leaf)),
+                    }
+                });
+                continue;
+            }
+            let mut next = block.first_tree % outputs.len().max(1);
+            block.layout.walk(outcomes, |base, at, values| {
+                for node in at {
+                    let plain = values.get(node.index()).copied().unwrap_or(f64::NAN);
+                    let position = block.first_node + base as usize + node.index();
+                    if let Some(output) = outputs.get_mut(next) {
+                        let leaf = self.linear.as_ref().map_or(plain, |linear| linear.value(position, row, plain));
+                        *output = self.aggregate.add(*output, leaf);
+                    }
+                    next = if next + 1 == outputs.len() { 0 } else { next + 1 };
+                }
+            });
         }
     }
 
     /// Per tree, what it gives on average over the training data; `None` where that is
     /// not known, leaves do not add up to the score, or a way has over 72 distinct features.
     pub fn expectations(&self) -> Option<&[f64]> {
-        self.shapley.as_ref().map(|shapley| shapley.expectations.as_slice())
+        self.expectations.as_deref()
     }
 
     /// Adds the Shapley values of one row: per output `features` numbers side by side.
-    /// They and the expectations add up to the score. Nothing is added where
-    /// [`Trees::expectations`] gives nothing.
+    /// They and the expectations add up to the score, where there are expectations.
     pub fn add_contributions(&self, row: &[f64], features: usize, scratch: &mut Scratch, contributions: &mut [f64]) {
-        if let Some(shapley) = &self.shapley {
-            self.outcomes.fill(row, 0, &mut scratch.outcomes);
-            shapley.add(&scratch.outcomes, &mut scratch.places, features, contributions);
-        }
-    }
-
-    fn add_from<W: Width>(&self, layout: &Layout<W>, row: &[f64], slots: &mut Vec<bool>, outputs: &mut [f64]) {
-        self.outcomes.fill(row, W::CONDITIONS, slots);
-        if let (None, [single]) = (&self.linear, &mut *outputs) {
-            layout.walk(slots, |_, at, values| {
-                *single = match self.aggregate {
-                    Aggregate::Sum => sum::<W>(*single, at, values),
-                    other => fold::<W>(*single, at, values, |total, leaf| other.add(total, leaf)),
-                }
-            });
-            return;
-        }
-        let mut next = 0;
-        layout.walk(slots, |base, at, values| {
-            for node in at {
-                let index = W::index(*node);
-                let plain = values.get(index).copied().unwrap_or(f64::NAN);
-                let exit = base + index as u32;
-                if let Some(output) = outputs.get_mut(next) {
-                    let leaf = self.linear.as_ref().map_or(plain, |linear| linear.value(exit, row, plain));
-                    *output = self.aggregate.add(*output, leaf);
-                }
-                next = if next + 1 == outputs.len() { 0 } else { next + 1 };
+        for block in &self.blocks {
+            let Some(outcomes) = block.outcomes.fill(row, &mut scratch.outcomes) else { return };
+            if let Some(shapley) = &block.shapley {
+                shapley.add(block.first_tree, outcomes, &mut scratch.places, features, contributions);
             }
-        });
+        }
     }
 }
 
@@ -221,13 +229,13 @@ impl Aggregate {
 
 /// The usual case, one output and plain leaves, as a function of its own: few values alive.
 #[inline(never)]
-fn sum<W: Width>(start: f64, at: &[W::Node], values: &[f64]) -> f64 {
-    fold::<W>(start, at, values, |sum, leaf| sum + leaf)
+fn sum(start: f64, at: &[Node], values: &[f64]) -> f64 {
+    fold(start, at, values, |sum, leaf| sum + leaf)
 }
 
 #[inline(always)]
-fn fold<W: Width>(start: f64, at: &[W::Node], values: &[f64], add: impl Fn(f64, f64) -> f64) -> f64 {
-    let value = |node: &W::Node| values.get(W::index(*node)).copied().unwrap_or(f64::NAN);
+fn fold(start: f64, at: &[Node], values: &[f64], add: impl Fn(f64, f64) -> f64) -> f64 {
+    let value = |node: &Node| values.get(node.index()).copied().unwrap_or(f64::NAN);
     // By lanes, so that loops are short: engines may look at a deadline in each round.
     let (lanes, rest) = at.as_chunks::<LANES>();
     let total =

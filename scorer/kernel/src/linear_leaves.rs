@@ -30,8 +30,8 @@ impl LinearLeaves {
     }
 
     /// The leaf's function of the row, or `plain` when one of its features is missing.
-    pub(crate) fn value(&self, position: u32, row: &[f64], plain: f64) -> f64 {
-        let Some((constant, start, end)) = self.0.leaves.get(position as usize) else { return f64::NAN };
+    pub(crate) fn value(&self, position: usize, row: &[f64], plain: f64) -> f64 {
+        let Some((constant, start, end)) = self.0.leaves.get(position) else { return f64::NAN };
         let mut sum = *constant;
         for (feature, weight) in self.0.terms.get(*start as usize..*end as usize).unwrap_or_default() {
             let value = row.get(*feature as usize).copied().unwrap_or(f64::NAN);

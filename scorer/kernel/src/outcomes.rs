@@ -7,7 +7,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
 
-use crate::trees::{Missing, Split, Streams};
+use crate::node::{CONDITIONS, Row};
+use crate::trees::{Missing, Split, Streams, TreeSpan};
 use alloc::vec::Vec;
 
 /// LightGBM's zero: its `kZeroThreshold` is the float 1e-35 as a double.
@@ -139,9 +140,15 @@ enum Members {
 impl Outcomes {
     /// Collects the conditions that the splits use; `thresholds` are ascending, per
     /// feature. A rule of a feature without a list of thresholds is ignored.
-    pub(crate) fn new(thresholds: &[Vec<f64>], rules: Vec<Rule>, streams: &Streams<'_>, input: Input) -> Self {
+    pub(crate) fn new(
+        thresholds: &[Vec<f64>],
+        rules: &[Rule],
+        spans: &[TreeSpan],
+        streams: &Streams<'_>,
+        input: Input,
+    ) -> Self {
         let mut all = Self { conditions: NEVER + 1, input, ..Self::default() };
-        for (rule, used) in rules.into_iter().zip(used_ranks(streams)) {
+        for (rule, used) in rules.iter().cloned().zip(used_ranks(spans, streams)) {
             let first = all.conditions;
             all.conditions += used.len();
             let feature = rule.feature() as u32;
@@ -175,9 +182,9 @@ impl Outcomes {
         self.used.get(rule).map_or(0, |used| used.feature)
     }
 
-    /// Fills in the outcomes for one row, at least `least` of them; true is right.
-    pub(crate) fn fill(&self, row: &[f64], least: usize, outcomes: &mut Vec<bool>) {
-        outcomes.resize((self.conditions + CHUNK).max(least).max(outcomes.len()), false);
+    /// Fills in the outcomes for one row of values; true is right.
+    pub(crate) fn fill<'o>(&self, row: &[f64], outcomes: &'o mut Vec<bool>) -> Option<&'o Row> {
+        outcomes.resize(CONDITIONS + CHUNK, false);
         for number in &self.numbers {
             let right = number.right(self.input.value(row, number.feature));
             if let Some(outcomes) = outcomes.get_mut(number.first..) {
@@ -190,22 +197,25 @@ impl Outcomes {
                 *outcome = !set.contains(value);
             }
         }
+        outcomes.first_chunk()
     }
 }
 
 /// Per rule, the ranks that splits use, ascending.
-fn used_ranks(streams: &Streams<'_>) -> impl Iterator<Item = Vec<u16>> {
+fn used_ranks(spans: &[TreeSpan], streams: &Streams<'_>) -> impl Iterator<Item = Vec<u16>> {
     let mut used: Vec<Vec<u16>> = Vec::new();
-    let mut inner = 0;
-    for node in 0..streams.splits.len() {
-        if let Split::Inner { slot } = streams.split(node) {
+    for span in spans {
+        let inner = span.splits.clone().filter_map(|node| match streams.split(node) {
+            Split::Inner { slot } => Some(slot),
+            Split::Leaf => None,
+        });
+        for (slot, rank) in inner.zip(span.first_rank..) {
             if used.len() <= slot {
                 used.resize(slot + 1, Vec::new());
             }
             if let Some(ranks) = used.get_mut(slot) {
-                ranks.push(streams.rank(inner));
+                ranks.push(streams.rank(rank));
             }
-            inner += 1;
         }
     }
     // By flags: a sort is as fast, but is code that travels with every module.

@@ -14,7 +14,7 @@
 //! the factors above and collects what each turn contributes. A feature that is met again
 //! on a way replaces its factor.
 
-use crate::layout::{Node, read_tree};
+use crate::layout::{TreeNode, read_tree};
 use crate::outcomes::Outcomes;
 use crate::points::Points;
 use crate::quadrature::{self, Pass};
@@ -118,9 +118,16 @@ impl Shapley {
 
     /// Adds each feature's contribution to the output that a tree belongs to; tree t to
     /// output t mod outputs, an output's features side by side.
-    pub(crate) fn add(&self, outcomes: &[bool], places: &mut Places, features: usize, contributions: &mut [f64]) {
+    pub(crate) fn add(
+        &self,
+        first_tree: usize,
+        outcomes: &[bool],
+        places: &mut Places,
+        features: usize,
+        contributions: &mut [f64],
+    ) {
         let outputs = (contributions.len() / features.max(1)).max(1);
-        for (number, tree) in self.trees.iter().enumerate() {
+        for (number, tree) in (first_tree..).zip(&self.trees) {
             let first = number % outputs * features;
             let Some(contributions) = contributions.get_mut(first..first + features) else { return };
             for pass in tree.passes {
@@ -247,11 +254,11 @@ impl Shapley {
     }
 
     /// Adds a tree; returns the most distinct features on a way.
-    fn push_tree(&mut self, nodes: &[Node], covers: &[f64], streams: &Streams<'_>) -> usize {
+    fn push_tree(&mut self, nodes: &[TreeNode], covers: &[f64], streams: &Streams<'_>) -> usize {
         let places = places(nodes);
         let place = |at: usize| places.get(at).copied().unwrap_or_default();
         let first = self.turns.len();
-        let inner = nodes.iter().filter(|node| matches!(node, Node::Inner { .. })).count();
+        let inner = nodes.iter().filter(|node| matches!(node, TreeNode::Inner { .. })).count();
         let none = Turn { condition: 0, feature: 0, children: [0; 2], repeat: FIRST, shares: [0.0; 2] };
         self.turns.resize(first + inner, none);
         let mut most = 0;
@@ -269,8 +276,8 @@ impl Shapley {
             }
             match nodes.get(index).copied() {
                 None => return most,
-                Some(Node::Leaf { leaf }) => self.leaves.push(streams.leaf(leaf)),
-                Some(Node::Inner { condition, feature, left, right }) => {
+                Some(TreeNode::Leaf { leaf }) => self.leaves.push(streams.leaf(leaf)),
+                Some(TreeNode::Inner { condition, feature, left, right }) => {
                     let condition = condition as u32;
                     let met = way.iter().rev().find(|(_, other, _)| *other == feature).map(|(.., turn)| *turn);
                     let repeat = met.map_or(FIRST, |_| self.repeats.len() as u32);
@@ -313,7 +320,7 @@ fn goes_right(condition: u32, outcomes: &[bool]) -> bool {
 
 /// Per node its place in the tree: inner nodes level by level, so that neighbours do not
 /// wait for each other's numbers, then leaves in pre-order.
-fn places(nodes: &[Node]) -> Vec<u32> {
+fn places(nodes: &[TreeNode]) -> Vec<u32> {
     let mut places = vec![0; nodes.len()];
     let mut set = |index: usize, place: usize| {
         if let Some(entry) = places.get_mut(index) {
@@ -323,13 +330,13 @@ fn places(nodes: &[Node]) -> Vec<u32> {
     let mut queue = VecDeque::from([0]);
     let mut inner = 0;
     while let Some(index) = queue.pop_front() {
-        if let Some(Node::Inner { left, right, .. }) = nodes.get(index) {
+        if let Some(TreeNode::Inner { left, right, .. }) = nodes.get(index) {
             set(index, inner);
             inner += 1;
             queue.extend([*left, *right]);
         }
     }
-    let leaves = nodes.iter().enumerate().filter(|(_, node)| matches!(node, Node::Leaf { .. }));
+    let leaves = nodes.iter().enumerate().filter(|(_, node)| matches!(node, TreeNode::Leaf { .. }));
     leaves.zip(inner..).for_each(|((index, _), place)| set(index, place));
     places
 }
@@ -341,12 +348,12 @@ fn share(covers: &[f64], node: usize, left: usize) -> f64 {
 }
 
 /// Training data per node: a leaf's own, of other nodes that of their leaves.
-fn cover_of_nodes(nodes: &[Node], leaves: &[f64]) -> Vec<f64> {
+fn cover_of_nodes(nodes: &[TreeNode], leaves: &[f64]) -> Vec<f64> {
     from_below(nodes, |leaf| leaves.get(leaf).copied().unwrap_or_default(), |_, _, left, right| left + right)
 }
 
 /// What a tree gives on average over its training data.
-fn expectation(nodes: &[Node], covers: &[f64], streams: &Streams<'_>) -> f64 {
+fn expectation(nodes: &[TreeNode], covers: &[f64], streams: &Streams<'_>) -> f64 {
     let mean = |index, at, left, right| {
         let share = share(covers, index, at);
         share * left + (1.0 - share) * right
@@ -357,7 +364,7 @@ fn expectation(nodes: &[Node], covers: &[f64], streams: &Streams<'_>) -> f64 {
 /// A number for each node from those of its children; `join` gets its position, that of its
 /// left child, and the children's numbers.
 fn from_below(
-    nodes: &[Node],
+    nodes: &[TreeNode],
     leaf_number: impl Fn(usize) -> f64,
     join: impl Fn(usize, usize, f64, f64) -> f64,
 ) -> Vec<f64> {
@@ -365,8 +372,8 @@ fn from_below(
     for (index, node) in nodes.iter().enumerate().rev() {
         let number = |at: usize| numbers.get(at).copied().unwrap_or_default();
         let own = match node {
-            Node::Leaf { leaf } => leaf_number(*leaf),
-            Node::Inner { left, right, .. } => join(index, *left, number(*left), number(*right)),
+            TreeNode::Leaf { leaf } => leaf_number(*leaf),
+            TreeNode::Inner { left, right, .. } => join(index, *left, number(*left), number(*right)),
         };
         if let Some(entry) = numbers.get_mut(index) {
             *entry = own;

@@ -3,30 +3,29 @@
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
 
 use crate::layout::{EXITS, GROUP, Group, LANES, Layout, Top};
-use crate::width::Width;
+use crate::node::{Node, Row, Window};
 
 /// Steps in a round over the trees that go deeper: two at a time, so an even number.
 const ROUND_STEPS: usize = 4;
 
-impl<W: Width> Layout<W> {
+impl Layout {
     /// Walks every tree for one row.
     ///
     /// Group by group: the levels that all trees have, without a branch; then rounds over
     /// the trees that go deeper. `leaves` is told, in source order, each group's first node
     /// position, the leaf of each of its trees, and the values by index.
     #[inline(always)]
-    pub(crate) fn walk(&self, outcomes: &[bool], mut leaves: impl FnMut(u32, &[W::Node], &[f64])) {
-        let Some(outcomes) = W::outcomes(outcomes) else { return };
+    pub(crate) fn walk(&self, row: &Row, mut leaves: impl FnMut(u32, &[Node], &[f64])) {
         // Where each tree stands, and the trees that are not at a leaf yet.
-        let mut at = [W::Node::default(); GROUP];
+        let mut at = [Node::default(); GROUP];
         let mut deep = [0; GROUP];
         for ((group, top), exits) in self.groups.iter().zip(&self.tops).zip(&self.exits) {
             let nodes = self.nodes.get(group.base as usize..).unwrap_or_default();
             let values = self.values.get(group.base as usize..).unwrap_or_default();
-            let Some(window) = W::window(nodes) else { return };
-            let mut waiting = levels(group, top, exits, outcomes, &mut at, &mut deep);
+            let Some(window) = nodes.first_chunk() else { return };
+            let mut waiting = levels(group, top, exits, row, &mut at, &mut deep);
             while waiting > 0 {
-                waiting = round::<W>(waiting, window, outcomes, &mut at, &mut deep);
+                waiting = round(waiting, window, row, &mut at, &mut deep);
             }
             leaves(group.base, at.get(..group.trees as usize).unwrap_or_default(), values);
         }
@@ -39,29 +38,29 @@ impl<W: Width> Layout<W> {
 /// processor always has several trees under way; and needs few registers, of which engines
 /// have few to give.
 #[inline(never)]
-fn levels<W: Width>(
+fn levels(
     group: &Group,
-    top: &Top<W>,
-    exits: &[W::Node; EXITS],
-    outcomes: &W::Outcomes,
-    at: &mut [W::Node; GROUP],
+    top: &Top,
+    exits: &[Node; EXITS],
+    row: &Row,
+    at: &mut [Node; GROUP],
     deep: &mut [u8; GROUP],
 ) -> usize {
     let mut places = [[0u16; LANES]; GROUP / LANES];
     let places = places.get_mut(..(group.trees as usize).div_ceil(LANES)).unwrap_or_default();
     for (first, lanes) in places.iter_mut().enumerate() {
         for (lane, place) in lanes.iter_mut().enumerate() {
-            *place = down::<W, _, _>(&top.first, &top.second, outcomes, LANES * first + lane) as u16;
+            *place = down(&top.first, &top.second, row, LANES * first + lane) as u16;
         }
     }
     let mut waiting = 0;
     for (first, lanes) in places.iter().enumerate() {
         for (lane, place) in lanes.iter().enumerate() {
-            let node = exits[down::<W, _, _>(&top.third, &top.fourth, outcomes, usize::from(*place)) % EXITS];
+            let node = exits[down(&top.third, &top.fourth, row, usize::from(*place)) % EXITS];
             let tree = (LANES * first + lane) % GROUP;
             at[tree] = node;
             deep[waiting % GROUP] = tree as u8;
-            waiting += usize::from(!W::is_leaf(node));
+            waiting += usize::from(!node.is_leaf());
         }
     }
     waiting
@@ -69,26 +68,15 @@ fn levels<W: Width>(
 
 /// Two levels down, from a place in a level of N to one in a level of 4 N.
 #[inline(always)]
-fn down<W: Width, const N: usize, const M: usize>(
-    upper: &[W::Condition; N],
-    lower: &[W::Condition; M],
-    outcomes: &W::Outcomes,
-    place: usize,
-) -> usize {
+fn down<const N: usize, const M: usize>(upper: &[u16; N], lower: &[u16; M], row: &Row, place: usize) -> usize {
     let place = place % N;
-    let place = 2 * place + usize::from(W::goes_right(outcomes, upper[place]));
-    2 * place + usize::from(W::goes_right(outcomes, lower[place % M]))
+    let place = 2 * place + usize::from(row[usize::from(upper[place])]);
+    2 * place + usize::from(row[usize::from(lower[place % M])])
 }
 
 /// A round of phase two: some steps for all trees that wait; returns how many still do.
 #[inline(never)]
-fn round<W: Width>(
-    waiting: usize,
-    window: &W::Window,
-    outcomes: &W::Outcomes,
-    at: &mut [W::Node; GROUP],
-    deep: &mut [u8; GROUP],
-) -> usize {
+fn round(waiting: usize, window: &Window, row: &Row, at: &mut [Node; GROUP], deep: &mut [u8; GROUP]) -> usize {
     let mut still = 0;
     for first in (0..waiting).step_by(LANES) {
         // Beyond the list stand trees that are at a leaf, where a step changes nothing,
@@ -97,16 +85,16 @@ fn round<W: Width>(
         let mut lanes = trees.map(|tree| at[tree]);
         for _ in 0..ROUND_STEPS / 2 {
             for lane in &mut lanes {
-                *lane = W::step(*lane, window, outcomes);
+                *lane = lane.step(window, row);
             }
             for lane in &mut lanes {
-                *lane = W::step(*lane, window, outcomes);
+                *lane = lane.step(window, row);
             }
         }
         for (lane, (tree, node)) in trees.into_iter().zip(lanes).enumerate() {
             at[tree] = node;
             deep[still % GROUP] = tree as u8;
-            still += usize::from(!W::is_leaf(node) && first + lane < waiting);
+            still += usize::from(!node.is_leaf() && first + lane < waiting);
         }
     }
     still
