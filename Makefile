@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 BENCH_OUT ?= target/bench/results
-# The module's budget, brotli-compressed.
-MODULE_BROTLI_BYTES := 110000
+# The module's budget, brotli-compressed: 110 KiB.
+MODULE_BROTLI_BYTES := 112640
 BINARYEN := 132.0.0
 RUFF := 0.17.6
 
