@@ -190,6 +190,8 @@ def booster_cases() -> list[Case]:
     binary: Params = {"objective": "binary:logistic"}
     forest: Params = {"num_parallel_tree": 8, "subsample": 0.6, "colsample_bynode": 0.7, "eta": 1.0}
     holes = Spec("binary", kinds=TAME, nan=0.1)
+    sides = {**forest, "objective": "multi:softprob", "num_class": 3}
+    three = Spec("class", kinds=TAME, classes=3)
     dropped = ('"weight_drop": [0.',)
     linear: Params = {"booster": "gblinear", "updater": "coord_descent"}
     return [
@@ -206,6 +208,7 @@ def booster_cases() -> list[Case]:
         Case("limit_one", iterations=1),
         Case("limit_all", iterations=12),
         Case("limit_forest_old", forest, holes, 6, 2, edit=edits.without_rounds),
+        Case("limit_classes_old", sides, three, 5, 2, after=edits.without_parallel),
         Case("linear", linear, Spec(kinds=TAME, nan=0.2)),
         Case("linear_wild", linear, Spec(nan=0.1), note="columns of many scales"),
         Case("linear_many", {"booster": "gblinear"}, Spec(features=40, kinds=TAME)),

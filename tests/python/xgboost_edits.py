@@ -58,6 +58,12 @@ def without_rounds(document: Document) -> Document:
     return document
 
 
+def without_parallel(document: Document) -> Document:
+    """Before 1.4 no file told either how many trees grow side by side."""
+    del model_of(document)["gbtree_model_param"]["num_parallel_tree"]
+    return without_rounds(document)
+
+
 def version_1_0(document: Document) -> Document:
     """The shape of a file of version 1.0."""
     document = without_rounds(single_base(document))

@@ -24,7 +24,7 @@ pub(super) fn forest(booster: &At<'_>, learner: Learner, iterations: Option<usiz
         return Err(model.refused(format!("{} trees, at most {} are supported", all.len(), limits::TREES)));
     }
     let groups = model.get("tree_info")?.array(all.len())?;
-    let count = trees_of_rounds(&model, all.len(), learner.margins.len(), iterations)?;
+    let count = trees_of_rounds(&model, groups, learner.margins.len(), iterations)?;
     let mut per_output = PerOutput::new(learner.margins.len());
     for (position, (at, group)) in all.iter().zip(groups).enumerate().take(count) {
         in_place(at, position)?;
@@ -57,18 +57,24 @@ fn in_place(at: &At<'_>, position: usize) -> Result<()> {
     }
 }
 
-/// How many trees the first boosting rounds have.
-fn trees_of_rounds(model: &At<'_>, trees: usize, outputs: usize, iterations: Option<usize>) -> Result<usize> {
-    let Some(iterations) = iterations else { return Ok(trees) };
+/// How many trees the first boosting rounds have; `groups` is the output of each tree.
+fn trees_of_rounds(model: &At<'_>, groups: &[f64], outputs: usize, iterations: Option<usize>) -> Result<usize> {
+    let Some(iterations) = iterations else { return Ok(groups.len()) };
     if let Some(at) = model.optional("iteration_indptr") {
         let starts = at.numbers()?;
         let end = starts.get(iterations).or(starts.last()).copied().and_then(index);
-        return end.filter(|end| *end <= trees).ok_or_else(|| at.refused("does not fit the trees"));
+        return end.filter(|end| *end <= groups.len()).ok_or_else(|| at.refused("does not fit the trees"));
     }
-    // Before 2.0, rounds are all alike, and there are no vector leaves.
-    let parallel = model.get("gbtree_model_param")?.optional("num_parallel_tree");
-    let parallel: usize = parallel.map_or(Ok(1), |parallel| parallel.parameter())?;
-    Ok(iterations.saturating_mul(parallel.max(1)).saturating_mul(outputs).min(trees))
+    // Before 2.0, rounds are all alike, and there are no vector leaves. Before 1.4, the
+    // trees that grow side by side show only in the order of the outputs.
+    let parallel = model.optional("gbtree_model_param").and_then(|at| at.optional("num_parallel_tree"));
+    let alike = || groups.iter().take_while(|group| groups.first() == Some(group)).count();
+    let parallel = match parallel {
+        Some(parallel) => parallel.parameter()?,
+        None if outputs > 1 => alike(),
+        None => 1,
+    };
+    Ok(iterations.saturating_mul(parallel.max(1)).saturating_mul(outputs).min(groups.len()))
 }
 
 /// The trees of each output, in their order.

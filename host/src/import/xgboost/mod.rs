@@ -1,14 +1,18 @@
 //! XGBoost's model files, JSON and UBJSON, of versions 1.0 to 3.4, margins to the bit.
 //!
-//! Rules found by experiment with XGBoost 2.1, 3.0, 3.1 and 3.2:
+//! Rules found by experiment with XGBoost 3.2; those of 1.3 to 3.1 agree but for what is
+//! said here:
 //! - inputs are rounded to single precision, then compared by `<`; NaN takes the default
 //!   side; infinities and numbers too large for a single are compared as infinities;
 //! - leaves are added in single precision to the base margin, tree after tree; those of
 //!   DART are multiplied by their tree's weight first;
 //! - a category is the value without its fraction; one of the split's set goes right, any
 //!   other left: also negative ones (-0.5 is not category 0) and those from 2^24 on;
-//! - `base_score` is a probability for logistic objectives, kept within 1e-6 of 0 and 1,
-//!   a mean where the link is exp, and a margin everywhere else, `binary:logitraw` included;
+//! - `base_score` is a probability for logistic objectives, kept 1e-6 away from 0 and 1
+//!   (not so before 3.2), a mean where the link is exp, and a margin everywhere else, also
+//!   for `binary:logitraw` (not so before 1.3, whose models of it are refused);
+//! - before 1.3 the base margin was added after the leaves, so such a model's trainer and
+//!   any later XGBoost, and we with it, differ in the last bit;
 //! - a linear booster gives every output the base score of the first.
 //!
 //! Inputs of categorical features are codes: positions in the list of categories that the
@@ -28,7 +32,7 @@ use super::Source;
 use crate::failure::{Failure, Result};
 use objective::Objective;
 use tollgate_scorer::limits;
-use value::At;
+use value::{At, index};
 
 /// How to come by a file that we read.
 const CONVERT: &str = "XGBoost's old binary format (.model, .bin) is not supported: \
@@ -46,9 +50,9 @@ pub fn xgboost(bytes: &[u8], iterations: Option<usize>) -> Result<Source> {
         None => return Err(Failure::refused("MODEL", CONVERT)),
     };
     let root = At::root(&document);
-    version(&root)?;
+    let version = version(&root)?;
     let at = root.get("learner")?;
-    let learner = Learner::read(&at)?;
+    let learner = Learner::read(&at, version)?;
     let booster = at.get("gradient_booster")?;
     let name = booster.get("name")?;
     match name.text()? {
@@ -80,14 +84,19 @@ fn layout(bytes: &[u8]) -> Option<Layout> {
     }
 }
 
-/// Refuses versions that may mean other things by the same words.
-fn version(root: &At<'_>) -> Result<()> {
-    let Some(at) = root.optional("version") else { return Ok(()) };
-    match at.numbers()?.first() {
-        Some(major) if *major > 3.0 => Err(at.refused(format!("XGBoost {major} is newer than what we know, 3.4"))),
-        _ => Ok(()),
+/// The version that wrote a document, 3.4 where it does not say; none newer than we know.
+fn version(root: &At<'_>) -> Result<Version> {
+    let Some(at) = root.optional("version") else { return Ok((3, 4)) };
+    let part = |number: Option<&f64>| number.copied().and_then(index).unwrap_or_default();
+    let numbers = at.numbers()?;
+    match (part(numbers.first()), part(numbers.get(1))) {
+        (major @ 4.., _) => Err(at.refused(format!("XGBoost {major} is newer than what we know, 3.4"))),
+        version => Ok(version),
     }
 }
+
+/// Major and minor number.
+type Version = (usize, usize);
 
 /// What holds for every booster.
 struct Learner {
@@ -99,7 +108,7 @@ struct Learner {
 }
 
 impl Learner {
-    fn read(at: &At<'_>) -> Result<Self> {
+    fn read(at: &At<'_>, version: Version) -> Result<Self> {
         let parameters = at.get("learner_model_param")?;
         let count: usize = parameters.get("num_feature")?.parameter()?;
         if count == 0 || count > limits::FEATURES {
@@ -107,7 +116,7 @@ impl Learner {
             return Err(parameters.refused(what));
         }
         let outputs = outputs(&parameters)?;
-        let objective = objective::objective(at, outputs)?;
+        let objective = objective::objective(at, outputs, version)?;
         let margins = objective.margins(&parameters, outputs)?;
         Ok(Self { features: feature_names(at, count)?, objective, margins })
     }

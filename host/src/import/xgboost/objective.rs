@@ -1,5 +1,6 @@
 //! Objectives: the link from margins to responses, and what `base_score` means.
 
+use super::Version;
 use super::value::{At, Value};
 use crate::failure::Result;
 use tollgate_scorer::model::Link;
@@ -24,7 +25,7 @@ enum Base {
 }
 
 /// The objective of a model with so many outputs.
-pub(super) fn objective(learner: &At<'_>, outputs: usize) -> Result<Objective> {
+pub(super) fn objective(learner: &At<'_>, outputs: usize, version: Version) -> Result<Objective> {
     let at = learner.get("objective")?.get("name")?;
     let logistic = Link::Logistic { slope: 1.0 };
     let (link, base) = match at.text()? {
@@ -38,6 +39,12 @@ pub(super) fn objective(learner: &At<'_>, outputs: usize) -> Result<Objective> {
         | "rank:pairwise"
         | "rank:ndcg"
         | "rank:map" => (Link::Identity, Base::Margin),
+        "binary:logitraw" if version < (1, 3) => {
+            return Err(at.refused(
+                "before XGBoost 1.3, base_score of binary:logitraw was a probability, later it is a margin; \
+                load the model into a newer XGBoost, set base_score there and save it again",
+            ));
+        }
         // Its base score is a margin, unlike that of binary:logistic.
         "binary:logitraw" => (Link::Identity, Base::Margin),
         "binary:hinge" => (Link::Hinge, Base::Margin),
