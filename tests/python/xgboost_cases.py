@@ -281,6 +281,7 @@ def edited_cases() -> list[Case]:
         replace(old, id="edited_old_classes", params=classes, spec=gaps, iterations=4),
         replace(old, id="edited_old_dart", params={"booster": "dart", "rate_drop": 0.5}),
         Case("edited_unequal", classes, gaps, edit=edits.unequal_classes),
+        Case("edited_zeros_unequal", classes, gaps, edit=edits.negative_zeros_unequal),
         Case("edited_vector_3_1", vector, holes, targets=3, after=edits.vector_leaves_3_1),
         Case("edited_spaced", binary, old.spec, edit=edits.same, indent=1),
     ]

@@ -38,6 +38,13 @@ def negative_zeros(document: Document) -> Document:
     return document
 
 
+def negative_zeros_unequal(document: Document) -> Document:
+    """Sums of -0 in classes of unequal numbers of trees."""
+    document = unequal_classes(negative_zeros(document))
+    document["learner"]["learner_model_param"]["base_score"] = "[-0E0,-0E0,-0E0]"
+    return document
+
+
 def single_base(document: Document) -> Document:
     """The base score as it was written before it became a list."""
     parameters = document["learner"]["learner_model_param"]
