@@ -148,7 +148,8 @@ fn refused_by_name() {
         "\"categories_nodes\": [2]",
         "categories_nodes[1]: a categorical split without set",
     );
-    check("\"categories_sizes\": [2]", "\"categories_sizes\": [3]", "the set of node 1 does not exist");
+    check("\"categories_sizes\": [2]", "\"categories_sizes\": [3]", "the sets overlap");
+    check("\"categories_segments\": [0]", "\"categories_segments\": [1]", "the set of node 1 does not exist");
     check("\"categories\": [0, 7]", "\"categories\": [0, -7]", "categories: -7 is no category");
     check("2E0, 4E0]", "2E0, 4E40]", "the value of leaf 4 is not finite");
     check("\"learner\": {", "\"scholar\": {", "learner is missing");

@@ -5,7 +5,8 @@
 //! - inputs are rounded to single precision, then compared by `<`; NaN takes the default
 //!   side; infinities and numbers too large for a single are compared as infinities;
 //! - leaves are added in single precision to the base margin, tree after tree; those of
-//!   DART are multiplied by their tree's weight first;
+//!   DART are multiplied by their tree's weight first (predicted in place, as
+//!   scikit-learn's interface does it, DART adds in another order: a last bit may differ);
 //! - a category is the value without its fraction; one of the split's set goes right, any
 //!   other left: also negative ones (-0.5 is not category 0) and those from 2^24 on;
 //! - `base_score` is a probability for logistic objectives, kept 1e-6 away from 0 and 1

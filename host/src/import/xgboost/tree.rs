@@ -22,6 +22,10 @@ pub(super) fn trees(at: &At<'_>, features: usize, outputs: usize, weight: f32) -
         }
     }
     let leaves = Leaves::read(at, &arrays, outputs)?;
+    let entries = arrays.sets.values().map(CategorySet::len).sum::<usize>().saturating_mul(leaves.outputs);
+    if entries > limits::NODES {
+        return Err(at.refused(format!("categories: {entries} entries, at most {} are supported", limits::NODES)));
+    }
     let splits = order.iter().map(|node| arrays.split(*node, &places, at, features)).collect::<Result<Vec<_>>>()?;
     let tree = |output: usize| {
         let nodes = order.iter().zip(&splits).map(|(node, split)| match split {
@@ -147,6 +151,10 @@ fn category_sets(at: &At<'_>) -> Result<BTreeMap<usize, CategorySet>> {
     let all = at.get("categories")?.numbers()?;
     let starts = at.get("categories_segments")?.array(nodes.len())?;
     let sizes = at.get("categories_sizes")?.array(nodes.len())?;
+    // Sets that overlap could make much of a short list; XGBoost lays them end to end.
+    if sizes.iter().sum::<f64>() > all.len() as f64 {
+        return Err(at.refused("categories_sizes: the sets overlap"));
+    }
     let mut sets = BTreeMap::new();
     for ((node, start), size) in nodes.iter().zip(starts).zip(sizes) {
         let span = index(*start).zip(index(*size)).and_then(|(start, size)| all.get(start..start.checked_add(size)?));
