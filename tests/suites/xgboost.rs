@@ -29,6 +29,10 @@ fn parity_cases() {
         if !meta["format"].as_str().is_some_and(|format| format.starts_with("xgboost_")) || !is_usable(&meta) {
             continue;
         }
+        if meta["format"] == "xgboost_legacy_bin" {
+            let refusal = Source::read(&case.join("model.model"), None, None).expect_err("refused").message;
+            assert!(refusal.contains("save_model(\"model.json\")"), "{refusal}");
+        }
         for model in ["model.json", "model.ubj"].into_iter().filter(|model| case.join(model).exists()) {
             ran += 1;
             rows_off += match meta["output"].as_str() {

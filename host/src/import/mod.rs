@@ -18,7 +18,7 @@ use std::path::Path;
 pub const MODEL_BYTES: usize = 1 << 30;
 
 const UNKNOWN: &str = "not a model we know: LightGBM text starts with a line `tree`, \
-    XGBoost's JSON and UBJSON with a brace (its old binary format is not supported); see --format";
+    XGBoost's JSON and UBJSON with a brace; see --format";
 
 /// The formats we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
@@ -84,7 +84,8 @@ fn guess(bytes: &[u8]) -> Result<Format> {
     match text(bytes) {
         Ok(text) if text.lines().next().map(str::trim) == Some("tree") => Ok(Format::Lightgbm),
         Ok(text) if text.contains("[weights]") => Ok(Format::Linear),
-        _ => Err(Failure::refused("MODEL", UNKNOWN)),
+        // XGBoost's old binary format has no sure mark.
+        _ => Err(Failure::refused("MODEL", format!("{UNKNOWN}. {}", xgboost::CONVERT))),
     }
 }
 

@@ -36,7 +36,7 @@ use tollgate_scorer::limits;
 use value::{At, index};
 
 /// How to come by a file that we read.
-const CONVERT: &str = "XGBoost's old binary format (.model, .bin) is not supported: \
+pub(super) const CONVERT: &str = "XGBoost's old binary format (.model, .bin) is not supported: \
     load the file into XGBoost 3.0 or older and save_model(\"model.json\")";
 
 /// Reads a model, or only its first boosting rounds.
