@@ -22,13 +22,13 @@ export TOLLGATE_WASM_OPT := $(abspath target/npm/node_modules/.bin/wasm-opt)
 endif
 endif
 
-.PHONY: demo test bench build lint vectors components grid venv wasm-opt clean
+.PHONY: demo test bench build lint vectors components grid xgboost-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
 	bash tests/demo.sh
 
-test: lint venv grid wasm-opt
+test: lint venv grid xgboost-grid wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
@@ -85,6 +85,13 @@ grid: target/grid/done
 target/grid/done: target/venv/done $(wildcard tests/python/lightgbm_*.py)
 	@rm -rf target/grid
 	$(VENV) tests/python/lightgbm_grid.py target/grid
+	@touch $@
+
+xgboost-grid: target/xgboost-grid/done
+
+target/xgboost-grid/done: target/venv/done tests/python/lightgbm_data.py $(wildcard tests/python/xgboost_*.py)
+	@rm -rf target/xgboost-grid
+	$(VENV) tests/python/xgboost_grid.py target/xgboost-grid
 	@touch $@
 
 clean:

@@ -79,7 +79,8 @@ pub enum Test {
         /// Missing goes left.
         default_left: bool,
     },
-    /// The value, truncated to an integer, is one of these.
+    /// The value, truncated to an integer, is one of these. Under [`Input::Single`]
+    /// nothing below zero is.
     In {
         /// The categories.
         set: CategorySet,

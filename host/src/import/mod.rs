@@ -3,10 +3,12 @@
 mod forest;
 mod lightgbm;
 mod linear;
+mod xgboost;
 
 pub use forest::{CategorySet, ForestSource, LeafFunction, Node, Split, Test, Tree};
 pub use lightgbm::lightgbm;
 pub use linear::{LinearSource, linear};
+pub use xgboost::xgboost;
 
 use crate::failure::{self, Failure, Result};
 use clap::ValueEnum;
@@ -15,12 +17,17 @@ use std::path::Path;
 /// Bytes of the largest model file we read.
 pub const MODEL_BYTES: usize = 1 << 30;
 
+const UNKNOWN: &str = "not a model we know: LightGBM text starts with a line `tree`, \
+    XGBoost's JSON and UBJSON with a brace; see --format";
+
 /// The formats we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// LightGBM's text format, as `Booster.save_model` writes it.
     Lightgbm,
+    /// XGBoost's JSON or UBJSON, as `Booster.save_model` writes it.
+    Xgboost,
     /// A linear or logistic model in TOML: features, weights, intercept, link.
     Linear,
 }
@@ -40,14 +47,17 @@ impl Source {
     /// # Errors
     /// `MODEL` with the line and field at fault, `IO`, or `LIMIT`.
     pub fn read(path: &Path, format: Option<Format>, iterations: Option<usize>) -> Result<Self> {
-        let text = failure::read_text(path, MODEL_BYTES)?;
-        let source = match format.map_or_else(|| guess(&text), Ok) {
-            Ok(Format::Lightgbm) => lightgbm(&text, iterations).map(Self::Forest),
-            Ok(Format::Linear) if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
-            Ok(Format::Linear) => linear(&text).map(Self::Linear),
-            Err(failure) => Err(failure),
-        };
-        source.map_err(|failure| failure.within(path.display()))
+        let bytes = failure::read(path, MODEL_BYTES)?;
+        Self::parse(&bytes, format, iterations).map_err(|failure| failure.within(path.display()))
+    }
+
+    fn parse(bytes: &[u8], format: Option<Format>, iterations: Option<usize>) -> Result<Self> {
+        match format.map_or_else(|| guess(bytes), Ok)? {
+            Format::Lightgbm => lightgbm(text(bytes)?, iterations).map(Self::Forest),
+            Format::Xgboost => xgboost(bytes, iterations),
+            Format::Linear if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
+            Format::Linear => linear(text(bytes)?).map(Self::Linear),
+        }
     }
 
     /// Feature names, in model order.
@@ -67,12 +77,19 @@ impl Source {
     }
 }
 
-fn guess(text: &str) -> Result<Format> {
-    match text.lines().next().map(str::trim) {
-        Some("tree") => Ok(Format::Lightgbm),
-        _ if text.contains("[weights]") => Ok(Format::Linear),
-        _ => {
-            Err(Failure::refused("MODEL", "not a model we know: LightGBM text starts with a line `tree`; see --format"))
-        }
+fn guess(bytes: &[u8]) -> Result<Format> {
+    if xgboost::looks_like(bytes) {
+        return Ok(Format::Xgboost);
     }
+    match text(bytes) {
+        Ok(text) if text.lines().next().map(str::trim) == Some("tree") => Ok(Format::Lightgbm),
+        Ok(text) if text.contains("[weights]") => Ok(Format::Linear),
+        // XGBoost's old binary format has no sure mark.
+        _ => Err(Failure::refused("MODEL", format!("{UNKNOWN}. {}", xgboost::CONVERT))),
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| Failure::refused("MALFORMED", format!("not UTF-8 at byte {}", error.valid_up_to())))
 }

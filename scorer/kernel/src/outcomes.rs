@@ -194,7 +194,7 @@ impl Outcomes {
         for set in &self.sets {
             let value = self.input.value(row, set.feature);
             if let Some(outcome) = outcomes.get_mut(set.condition) {
-                *outcome = !set.contains(value);
+                *outcome = !set.contains(self.input, value);
             }
         }
         outcomes.first_chunk()
@@ -313,9 +313,11 @@ impl Input {
 }
 
 impl Set {
-    fn contains(&self, value: f64) -> bool {
+    fn contains(&self, input: Input, value: f64) -> bool {
         match &self.members {
             _ if value.is_nan() => self.missing_in,
+            // For LightGBM -0.5 is category 0, for XGBoost nothing below zero is a category.
+            Members::Categories(_) if input == Input::Single && value < 0.0 => false,
             Members::Categories(bits) => has_category(bits, value),
             Members::Numbers(numbers) => numbers.contains(&value),
         }

@@ -34,6 +34,8 @@ pub enum Link {
     SoftPlus,
     /// sign(x) x^2, as LightGBM's reg_sqrt.
     SignedSquare,
+    /// 1 above 0, else 0, as XGBoost's binary:hinge.
+    Hinge,
 }
 
 impl Link {
@@ -46,6 +48,7 @@ impl Link {
             Self::Exp => (3, None),
             Self::SoftPlus => (4, None),
             Self::SignedSquare => (5, None),
+            Self::Hinge => (6, None),
         };
         LinkWire { kind, parameter }
     }
@@ -62,6 +65,7 @@ impl Link {
             (3, None) => Self::Exp,
             (4, None) => Self::SoftPlus,
             (5, None) => Self::SignedSquare,
+            (6, None) => Self::Hinge,
             _ => return Err(Error::new(Code::Model, "model: unknown link or wrong parameter")),
         };
         ensure(link != Self::Softmax || outputs > 1, Code::Model, "model: softmax of a single output")?;
@@ -82,6 +86,7 @@ impl Link {
             Self::Exp => each(outputs, math::exp),
             Self::SoftPlus => each(outputs, |x| math::ln_1p(math::exp(x))),
             Self::SignedSquare => each(outputs, |x| if x < 0.0 { -x * x } else { x * x }),
+            Self::Hinge => each(outputs, |x| f64::from(u8::from(x > 0.0))),
         }
     }
 }
