@@ -64,7 +64,7 @@ class LightGbm:
         """Loads the model and prepares every argument."""
         explains = kind == CONTRIBUTIONS
         self.name = "lightgbm_contrib" if explains else "lightgbm_c"
-        self.label = f"LightGBM C API, single-row fast{', pred_contrib' if explains else ''}"
+        self.label = f"LightGBM C API, {'pred_contrib' if explains else 'single-row fast'}"
         self.api = Api(model)
         self.rows = np.ascontiguousarray(rows)
         self.scratch = np.zeros_like(self.rows)
