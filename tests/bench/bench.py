@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import make_model
+import numpy as np
 import start
 from charts import write_charts
 from machine import machine
+from numpy.typing import NDArray
 from ours import Child, bench_row
 from prepare import HERE, ORT_WEB, Files, Missing, compile_peers, export, models, train_xgboost
 from report import markdown

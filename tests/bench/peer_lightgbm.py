@@ -7,9 +7,8 @@ from pathlib import Path
 
 import lightgbm
 import numpy as np
-from numpy.typing import NDArray
-
 from native import addresses, tiled
+from numpy.typing import NDArray
 from timing import Sample, measure_batch, measure_calls
 
 Floats = NDArray[np.float64]

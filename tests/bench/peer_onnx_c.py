@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
-
 from native import addresses, empty_call
+from numpy.typing import NDArray
 from timing import Sample, measure_calls
 
 Floats = NDArray[np.float64]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 import peer_lightgbm
 import peer_onnx
+from numpy.typing import NDArray
 from ours import Child, Timed, variants
 from prepare import Files, Missing
 from timing import Contender
@@ -33,13 +32,16 @@ TOLERANCES = {
 }
 
 
-def tolerance(name: str) -> float:
+def tolerance(name: str, tolerances: Mapping[str, float]) -> float:
     """What a contender may differ by."""
-    return next((limit for start, limit in TOLERANCES.items() if name.startswith(start)), 0.0)
+    return next((limit for start, limit in tolerances.items() if name.startswith(start)), 0.0)
 
 
 def checked(
-    contenders: Sequence[Any], expected: Floats, missing: Missing
+    contenders: Sequence[Any],
+    expected: Floats,
+    missing: Missing,
+    tolerances: Mapping[str, float] = TOLERANCES,
 ) -> tuple[list[Contender], dict[str, float]]:
     """Those who agree with the trainer, and by how much each differs.
 
@@ -60,7 +62,7 @@ def checked(
             missing.note(contender.label, error)
             continue
         differences[contender.name] = float(np.abs(scores - expected).max())
-        if differences[contender.name] <= tolerance(contender.name):
+        if differences[contender.name] <= tolerance(contender.name, tolerances):
             agreeing.append(contender)
         elif contender.peer:
             missing.note(contender.label, f"differs by {differences[contender.name]}")
