@@ -57,8 +57,13 @@ class Shape:
         return f"{self.leaves}x{self.trees}x{self.features}-{self.growth}"
 
     @property
+    def short(self) -> str:
+        """As charts show it."""
+        return f"{self.leaves} x {self.trees} x {self.features} {self.growth}"
+
+    @property
     def label(self) -> str:
-        """As tables and charts show it."""
+        """As tables show it."""
         return f"{self.leaves} x {self.trees}, {self.features} features, {self.growth}"
 
     def files(self, folder: Path) -> tuple[Path, Path, Path]:

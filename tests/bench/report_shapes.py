@@ -17,7 +17,7 @@ SHOWN = {
     "batch": {"wasmtime_batch": "Wasm", "native_batch": "native"},
 }
 PEERS = {"lightgbm": "LightGBM", "onnxruntime": "ONNX Runtime"}
-CHART_ROW = 30
+CHART_ROW = 27
 
 
 def fastest(task: Results, peer: str) -> str | None:
@@ -108,10 +108,11 @@ def chart_of(results: Results, task: str) -> str | None:
                 ratio = ratios[name]
                 kind = "lost" if ratio["median"] < 1.0 else "ours"
                 text = f"{ratio['median']:.2f}x  ({ratio['min']:.2f} to {ratio['max']:.2f})"
-                bars.append(Bar(f"{cell['label']}: {title}", ratio["median"], text, kind))
+                label = f"{cell['short']}, {title}"
+                bars.append(Bar(label, ratio["median"], text, kind))
     if not bars:
         return None
     title = f"{TASKS[task]}: time of the peer over ours, Wasm in Wasmtime"
-    quiet = f"leaves x trees; {results['machine']['cpu']}; one thread; median (min to max)"
+    quiet = f"leaves x trees x features; {results['machine']['cpu']}; one thread; median (min to max)"
     below = "More is better; the dashed line is a tie, red is a loss."
     return chart(title, quiet, bars, below, row=CHART_ROW, par=1.0)

@@ -113,6 +113,7 @@ def cell(shape: Shape, args: argparse.Namespace, missing: Missing) -> Results:
         figures["losing"] = losing(figures)
     return {
         "label": shape.label,
+        "short": shape.short,
         "growth": shape.growth,
         "features": shape.features,
         "leaves": shape.leaves,
