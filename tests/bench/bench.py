@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import make_model
 import numpy as np
+from numpy.typing import NDArray
+
+import make_model
 import start
 from charts import write_charts
 from machine import machine
-from numpy.typing import NDArray
 from ours import Child, bench_row
 from prepare import HERE, ORT_WEB, Files, Missing, compile_peers, export, models, train_xgboost
 from report import markdown
@@ -169,7 +170,9 @@ def run(args: argparse.Namespace) -> Results:
         os.sched_setaffinity(0, {args.cpu})
     rows = np.fromfile(files.rows, dtype="<f8").reshape(-1, make_model.FEATURES)
     lightgbm, beginning = on_lightgbm(args, files, rows, missing)
-    xgboost, xgboost_shape = on_xgboost(args, files, rows, missing)
+    # A failure here is reported; it does not throw away what was measured so far.
+    other = missing.attempt("XGBoost model", lambda: on_xgboost(args, files, rows, missing))
+    xgboost, xgboost_shape = other[0] if other else ({}, {})
     facts = machine()
     facts["node"] = beginning.pop("runtime")
     package = args.ort_web / "package.json"

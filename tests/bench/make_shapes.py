@@ -14,8 +14,9 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-from make_model import FAMILIES, SEED, TEST_ROWS, column, depths, ranks, write_onnx
 from numpy.typing import NDArray
+
+from make_model import FAMILIES, SEED, TEST_ROWS, column, depths, ranks, write_onnx
 
 Floats = NDArray[np.float64]
 TRAIN_ROWS = 20_000

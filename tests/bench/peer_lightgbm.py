@@ -7,8 +7,9 @@ from pathlib import Path
 
 import lightgbm
 import numpy as np
-from native import addresses, tiled
 from numpy.typing import NDArray
+
+from native import addresses, tiled
 from timing import Sample, measure_batch, measure_calls
 
 Floats = NDArray[np.float64]

@@ -15,8 +15,9 @@ from typing import Any
 
 import lleaves
 import numpy as np
-from native import addresses, empty_call, tiled
 from numpy.typing import NDArray
+
+from native import addresses, empty_call, tiled
 from timing import Sample, measure_batch, measure_calls
 
 Floats = NDArray[np.float64]

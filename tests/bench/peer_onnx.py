@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-from native import tiled
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+
+from native import tiled
 from peer_onnx_c import OnnxC
 from timing import Contender, Prepared, Sample, measure_batch, measure_calls
 

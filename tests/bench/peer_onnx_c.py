@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from native import addresses, empty_call
 from numpy.typing import NDArray
+
+from native import addresses, empty_call
 from timing import Sample, measure_calls
 
 Floats = NDArray[np.float64]

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import tl2cgen
 import treelite
-from native import addresses, empty_call, tiled
 from numpy.typing import NDArray
+
+from native import addresses, empty_call, tiled
 from timing import Sample, measure_batch, measure_calls
 
 Floats = NDArray[np.float64]

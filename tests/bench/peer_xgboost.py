@@ -10,11 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import make_model
 import numpy as np
 import xgboost
-from native import addresses, empty_call, tiled
 from numpy.typing import NDArray
+
+import make_model
+from native import addresses, empty_call, tiled
 from timing import Sample, measure_batch, measure_calls
 
 Floats = NDArray[np.float64]

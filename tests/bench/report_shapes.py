@@ -113,6 +113,6 @@ def chart_of(results: Results, task: str) -> str | None:
     if not bars:
         return None
     title = f"{TASKS[task]}: time of the peer over ours, Wasm in Wasmtime"
-    quiet = f"leaves x trees x features; {results['machine']['cpu']}; one thread; median (min to max)"
+    quiet = f"leaves x trees x features; {results['machine']['cpu']}; median (min to max)"
     below = "More is better; the dashed line is a tie, red is a loss."
     return chart(title, quiet, bars, below, row=CHART_ROW, par=1.0)

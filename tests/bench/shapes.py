@@ -9,15 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import make_model
 import make_shapes
-import numpy as np
 import peer_lightgbm
 import peer_onnx
 from bench import shown
 from machine import machine
 from make_shapes import Shape
-from numpy.typing import NDArray
 from ours import Child, bench_row, variants
 from prepare import Missing
 from report_shapes import chart_of, markdown

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 import peer_lightgbm
 import peer_onnx
-from numpy.typing import NDArray
 from ours import Child, Timed, variants
 from prepare import Files, Missing
 from timing import Contender
