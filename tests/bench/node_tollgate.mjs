@@ -66,7 +66,7 @@ const loaded = performance.now();
 const rowAt = tollgate.alloc(width * 8);
 const scoreAt = tollgate.alloc(8);
 const resultAt = tollgate.alloc(RESULT_BYTES);
-const { tg_predict, tg_score_row, tg_score_batch } = tollgate.calls;
+const { tg_predict, tg_score_row } = tollgate.calls;
 const memory = tollgate.calls.memory;
 
 function predict(row) {
@@ -100,27 +100,24 @@ function each(variant, call) {
   };
 }
 
-// Room for the batch is kept between calls; `results` is how many bytes a row's result takes.
+// Room for the batch is kept between calls; Node has no bound on a call's time to heed.
 const rooms = new Map();
-function room(count, results) {
-  const name = `${count} ${results}`;
-  if (!rooms.has(name)) {
-    rooms.set(name, [tiled(rows, count), tollgate.alloc(count * width * 8), tollgate.alloc(count * results)]);
+function room(count) {
+  if (!rooms.has(count)) {
+    rooms.set(count, [tiled(rows, count), tollgate.alloc(count * width * 8), tollgate.alloc(count * 8)]);
   }
-  return rooms.get(name);
+  return rooms.get(count);
 }
 
-function batch(variant, results, call) {
-  return (count) => {
-    const [input, at, out] = room(count, results);
-    const start = performance.now();
-    new Float64Array(memory.buffer, at, input.length).set(input);
-    tollgate.checked(call(at, count, out));
-    const scores = tollgate.bytes(out, count * results).slice();
-    const ms = performance.now() - start;
-    sink += scores[0];
-    return perRow(variant, ms, count);
-  };
+function batch(count) {
+  const [input, at, out] = room(count);
+  const start = performance.now();
+  new Float64Array(memory.buffer, at, input.length).set(input);
+  tollgate.checked(tg_predict(handle, at, count, 0, out));
+  const scores = new Float64Array(memory.buffer, out, count).slice();
+  const ms = performance.now() - start;
+  sink += scores[0];
+  return perRow("node_batch", ms, count);
 }
 
 function loads(count) {
@@ -142,8 +139,7 @@ await serve(
   {
     node_predict: each("node_predict", predict),
     node_score: each("node_score", score),
-    node_batch: batch("node_batch", 8, (at, count, out) => tg_predict(handle, at, count, 0, out)),
-    node_score_batch: batch("node_score_batch", RESULT_BYTES, (at, count, out) => tg_score_batch(handle, at, 0, count, out)),
+    node_batch: batch,
   },
   { predict: () => rows.slice(0, CHECKED_ROWS).map(predict), load: loads },
 );

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from ours import bench_row
 HERE = Path(__file__).resolve().parent
 ORT_WEB = make_model.DEFAULT_DIR.parent / "bench-npm" / "node_modules" / "onnxruntime-web"
 COMPILE_SECONDS = 1_200
+FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/:]+/)+")
 T = TypeVar("T")
 
 
@@ -33,7 +35,7 @@ class Missing:
 
     def note(self, what: str, why: object) -> None:
         """Keeps the first reason, without folders of this machine."""
-        text = " ".join(str(why).split()).replace(f"{make_model.DEFAULT_DIR.parents[1]}/", "")
+        text = FOLDERS.sub("", " ".join(str(why).split()))
         self.reasons.setdefault(what, text or type(why).__name__)
         print(f"not measured: {what}: {self.reasons[what]}", file=sys.stderr)
 
