@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--data", type=Path, default=make_model.DEFAULT_DIR / "shapes")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batch-rows", type=int, default=4_000, help="rows of one batch")
+    parser.add_argument("--batch-rows", type=int, default=2_000, help="rows of one batch")
     parser.add_argument("--only", help="cells whose name holds this text")
     parser.add_argument("--cpu", type=int, help="pin everything to this core")
     parser.add_argument("--quick", action="store_true", help="a short check, figures mean nothing")
