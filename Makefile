@@ -5,12 +5,16 @@ BENCH_OUT ?= target/bench/results
 # The module's budget, brotli-compressed: 110 KiB.
 MODULE_BROTLI_BYTES := 112640
 BINARYEN := 132.0.0
+ORT_WEB := 1.30.0
 RUFF := 0.17.6
 
 VENV := target/venv/bin/python
 BENCH_VENV := target/bench-venv/bin/python
 PIP := -m pip install --quiet --no-input --disable-pip-version-check
-NPM := npm install --prefix target/npm --no-save --no-audit --no-fund --loglevel=error
+NPM := npm install --no-save --no-audit --no-fund --loglevel=error
+BENCH_PEERS := xgboost lleaves tl2cgen
+BENCH := --ours target/release/bench-row --out $(BENCH_OUT) --cpu 0
+BENCH_RUN := env -u RUST_BACKTRACE $(BENCH_VENV)
 
 # The paths below name target/, whatever the caller's cargo is set to.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -21,8 +25,11 @@ WASM_OPT := target/npm/binaryen-$(BINARYEN)
 export TOLLGATE_WASM_OPT := $(abspath target/npm/node_modules/.bin/wasm-opt)
 endif
 endif
+ifneq ($(shell command -v npm 2>/dev/null),)
+ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
+endif
 
-.PHONY: demo test bench build lint vectors components grid xgboost-grid venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -51,9 +58,22 @@ endif
 build: wasm-opt
 	cargo build --release -p tollgate-host
 
-bench: wasm-opt target/bench-venv/done
+BENCH_READY := wasm-opt bench-row target/bench-venv/done $(ORT_WEB_DONE)
+
+# The first run compiles the model for two of the peers, which takes some minutes more.
+bench: $(BENCH_READY)
+	$(BENCH_RUN) tests/bench/bench.py $(BENCH) --rows 8000
+
+# Does everything work? The figures mean nothing.
+bench-quick: $(BENCH_READY)
+	$(BENCH_RUN) tests/bench/bench.py $(BENCH) --quick
+	$(BENCH_RUN) tests/bench/shapes.py $(BENCH) --quick
+
+bench-shapes: $(BENCH_READY)
+	$(BENCH_RUN) tests/bench/shapes.py $(BENCH)
+
+bench-row:
 	cargo build --release -p tollgate-tests --bin bench-row
-	env -u RUST_BACKTRACE $(BENCH_VENV) tests/bench/bench.py --ours target/release/bench-row --out $(BENCH_OUT) --rows 8000 --cpu 0
 
 # A minimal Rust lacks these two.
 components:
@@ -65,7 +85,7 @@ ifndef TOLLGATE_WASM_OPT
 endif
 
 target/npm/binaryen-$(BINARYEN):
-	$(NPM) binaryen@$(BINARYEN)
+	$(NPM) --prefix target/npm binaryen@$(BINARYEN)
 	@touch $@
 
 venv: target/venv/done
@@ -75,10 +95,17 @@ target/venv/done: tests/python/requirements.txt Makefile
 	$(VENV) $(PIP) -r tests/python/requirements.txt ruff==$(RUFF)
 	@touch $@
 
-target/bench-venv/done: tests/bench/requirements.txt
+# A peer that cannot be installed is left out of the run, which says so.
+target/bench-venv/done: $(wildcard tests/bench/requirements*.txt)
 	$(PYTHON) -m venv target/bench-venv
 	$(BENCH_VENV) $(PIP) -r tests/bench/requirements.txt
+	for peer in $(BENCH_PEERS); do \
+	  $(BENCH_VENV) $(PIP) -c tests/bench/requirements.txt -r tests/bench/requirements-$$peer.txt \
+	  || echo "$$peer: not installed, so not measured"; done
 	@touch $@
+
+target/bench-npm/onnxruntime-web-$(ORT_WEB):
+	-$(NPM) --prefix target/bench-npm --ignore-scripts onnxruntime-web@$(ORT_WEB) && touch $@
 
 grid: target/grid/done
 

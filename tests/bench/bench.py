@@ -1,13 +1,13 @@
-"""Measures one row on Tollgate, LightGBM's C API and ONNX Runtime in one interleaved run."""
+"""Measures Tollgate and its peers in interleaved rounds: one row, batch, explanation, start."""
 
 from __future__ import annotations
 
 import argparse
-import gc
-import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 import make_model
-import peer_onnx
-from chart import chart
-from ours import Child, Ours
-from peer_lightgbm import LightGbm
-from report import machine, markdown, summarise
-from timing import Contender, Sample
+import start
+from charts import write_charts
+from machine import machine
+from ours import Child, bench_row
+from prepare import HERE, ORT_WEB, Files, Missing, compile_peers, export, models, train_xgboost
+from report import markdown
+from rounds import Results, Task, losing
+from suites import LightGbmModel, XgboostModel, assemble
 
-CHECKED_ROWS = 100
-ONNX_TOLERANCE = 1e-4
-WARM_UP_ROWS = 200
+Floats = NDArray[np.float64]
 LOADS = 20
-ABOUT = ("load_ms", "bundle_bytes", "module_brotli_bytes")
+WARM_UP_ROWS = 200
+ABOUT = ("load_ms", "bundle_bytes", "module_bytes")
+TITLES = {"row": "One row", "batch": "Batch, one row's share", "explain": "Explanation of one row"}
 
 
-def arguments() -> argparse.Namespace:
+def arguments(text: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ours", type=Path, required=True, help="the bench-row binary")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--data", type=Path, default=make_model.DEFAULT_DIR, help="model folder")
+    parser.add_argument("--ort-web", type=Path, default=ORT_WEB, help="the unpacked npm package")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--rows", type=int, default=2_000, help="rows of a contender in a round")
+    parser.add_argument("--batch-rounds", type=int, default=7)
+    parser.add_argument("--batch-rows", type=int, default=100_000, help="rows of one batch")
+    parser.add_argument("--explain-rows", type=int, default=200)
     parser.add_argument("--cpu", type=int, help="pin everything to this core")
-    return parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a short check, figures mean nothing")
+    args = parser.parse_args(text)
+    if args.quick:
+        args.rounds = args.batch_rounds = 3
+        args.rows, args.batch_rows, args.explain_rows = 400, 2_000, 20
+    return args
 
 
 def shown(path: Path) -> str:
@@ -51,87 +62,144 @@ def shown(path: Path) -> str:
 def command(args: argparse.Namespace) -> str:
     """The command line without the folders of this machine."""
     text = f"python tests/bench/bench.py --ours {shown(args.ours)} --out {shown(args.out)}"
-    text += f" --rounds {args.rounds} --rows {args.rows}"
+    text += f" --rounds {args.rounds} --rows {args.rows} --batch-rounds {args.batch_rounds}"
+    text += f" --batch-rows {args.batch_rows} --explain-rows {args.explain_rows}"
     return text if args.cpu is None else f"{text} --cpu {args.cpu}"
 
 
-def agreement(
-    child: Child, lightgbm: LightGbm, onnx: Sequence[peer_onnx.Onnx]
-) -> dict[str, float | int]:
-    """Stops unless ours is bit-equal to LightGBM and ONNX Runtime is close to it."""
-    expected = np.array(lightgbm.predict(CHECKED_ROWS), dtype=np.float64)
-    mine = np.array(child.ask("predict"), dtype=np.float64)
-    if mine.tobytes() != expected.tobytes():
-        raise SystemExit("our raw scores are not bit-equal to LightGBM's")
-    worst = max(float(np.abs(peer.predict(CHECKED_ROWS) - expected).max()) for peer in onnx)
-    if not worst <= ONNX_TOLERANCE:
-        raise SystemExit(f"ONNX Runtime differs from LightGBM by {worst}")
-    return {"rows": CHECKED_ROWS, "onnx_max_difference": worst}
-
-
-def measure(contenders: Sequence[Contender], rounds: int, rows: int) -> dict[str, list[Sample]]:
-    """Every contender in every round, each round starting with the next one."""
-    samples: dict[str, list[Sample]] = {c.name: [] for c in contenders}
-    gc.collect()
-    gc.disable()
-    for i in range(rounds):
-        first = i % len(contenders)
-        for contender in (*contenders[first:], *contenders[:first]):
-            contender.measure(WARM_UP_ROWS)
-            samples[contender.name].append(contender.measure(rows))
-    gc.enable()
-    return samples
-
-
-def described(rounds: dict[str, list[Sample]]) -> dict[str, Any]:
-    """Every round's figures, so that each ratio can be worked out again."""
-    return {
-        name: [{"p50_raw_ns": s.p50, "overhead_ns": s.overhead} for s in samples]
-        for name, samples in rounds.items()
+def task(name: str, contenders: Sequence[Any], args: argparse.Namespace) -> Task:
+    """How much of what."""
+    sizes = {
+        "row": (args.rounds, args.rows, WARM_UP_ROWS),
+        "batch": (args.batch_rounds, args.batch_rows, 0),
+        "explain": (args.rounds, args.explain_rows, 0),
     }
+    return Task(TITLES[name], contenders, *sizes[name])
 
 
-def run(args: argparse.Namespace, rows: NDArray[np.float64]) -> dict[str, Any]:
+def node_children(files: Files, key: str | None, ort_web: Path) -> dict[str, Any]:
+    """How to start the two Node processes, ours first; what cannot be started is not there."""
+    width = make_model.FEATURES
+    out: dict[str, Any] = {}
+    if key is not None:
+        ours = [files.module, files.bundle, key, files.rows, width]
+        out["node_tollgate"] = partial(Child, ["node", HERE / "node_tollgate.mjs", *ours])
+    if (ort_web / "package.json").exists():
+        graphs = [files.onnx, files.identity, files.onnx_any_rows, files.rows, width]
+        out["ort_web"] = partial(Child, ["node", HERE / "node_ort.mjs", ort_web, *graphs])
+    return out
+
+
+def run_tasks(
+    model: LightGbmModel | XgboostModel,
+    children: Sequence[Child],
+    args: argparse.Namespace,
+    missing: Missing,
+) -> Results:
+    """All tasks on one model."""
+    out = {}
+    for name in TITLES:
+        contenders, differences = assemble(model, name, children, missing)
+        if contenders:
+            print(f"{TITLES[name]}: {', '.join(c.name for c in contenders)}", flush=True)
+            figures = task(name, contenders, args).run()
+            out[name] = {**figures, "differences": differences, "losing": losing(figures)}
+    return out
+
+
+def on_lightgbm(
+    args: argparse.Namespace, files: Files, rows: Floats, missing: Missing
+) -> tuple[Results, Results]:
+    """The LightGBM model: tasks, and what is said of size and start."""
+    key = missing.attempt("Tollgate in Node", lambda: export(args.ours, files))
+    fresh = node_children(files, key[0] if key else None, args.ort_web)
+    if "ort_web" not in fresh:
+        missing.note("onnxruntime-web", "not installed")
+    with ExitStack() as stack:
+        ours = stack.enter_context(bench_row(args.ours, files.model, files.rows, rows.shape[1]))
+        nodes = {
+            name: stack.enter_context(child)
+            for name, make in fresh.items()
+            for child in missing.attempt(name, make)
+        }
+        mine = [ours, *(nodes[name] for name in nodes if name != "ort_web")]
+        web = [nodes[name] for name in nodes if name == "ort_web"]
+        model = LightGbmModel(files, rows, args.batch_rows, web)
+        tasks = run_tasks(model, mine, args, missing)
+        about = {key: ours.about.get(key) for key in ABOUT}
+        about["load_p50_ms"] = ours.ask(f"load {LOADS}")["p50_ms"]
+        runtime = next((child.about["runtime"] for child in nodes.values()), None)
+    started = {name: make for name, make in fresh.items() if name in nodes}
+    beginning: Results = {"ours": about, "runtime": runtime}
+    if started:
+        beginning["starts"] = start.starts(started, args.batch_rounds)
+    paths = {"model.txt": files.model, "model.onnx": files.onnx}
+    if "node_tollgate" in nodes:
+        paths |= {"tollgate.wasm": files.module, "bundle": files.bundle}
+    if "ort_web" in nodes:
+        paths["onnxruntime-web"] = args.ort_web / "dist" / "ort-wasm-simd-threaded.wasm"
+    measured = missing.attempt("sizes", lambda: start.sizes(paths, args.data))
+    beginning["sizes"] = measured[0] if measured else {}
+    return tasks, beginning
+
+
+def on_xgboost(
+    args: argparse.Namespace, files: Files, rows: Floats, missing: Missing
+) -> tuple[Results, Results]:
+    """XGBoost's own model; ours takes part if it reads that format."""
+    made = missing.attempt("XGBoost", lambda: XgboostModel(files, rows, args.batch_rows))
+    if not made or not files.xgboost.exists():
+        return {}, {}
+    with ExitStack() as stack:
+        start_ours = partial(bench_row, args.ours, files.xgboost, files.rows, rows.shape[1])
+        ours = [
+            stack.enter_context(child)
+            for child in missing.attempt("Tollgate on the XGBoost model", start_ours)
+        ]
+        # XGBoost takes many times as long for a single row as anyone else.
+        fewer = argparse.Namespace(**{**vars(args), "rows": -(-args.rows // 4)})
+        return run_tasks(made[0], ours, fewer, missing), made[0].peer.shape(files.xgboost)
+
+
+def run(args: argparse.Namespace) -> Results:
     """The whole measurement."""
-    model, converted, row_file = (args.data / name for name in make_model.FILES)
-    lightgbm = LightGbm(model, rows)
-    onnx = peer_onnx.contenders(converted, rows)
-    with Child(args.ours.resolve(), model, row_file, rows.shape[1]) as child:
-        agreed = agreement(child, lightgbm, onnx)
-        mine = [Ours(child, variant) for variant in child.about["variants"]]
-        contenders: list[Contender] = [*mine, lightgbm, *onnx]
-        rounds = measure(contenders, args.rounds, args.rows)
-        loaded = child.ask(f"load {LOADS}")
-    about = {key: child.about.get(key) for key in ABOUT}
+    missing = Missing()
+    files = models(args.data)
+    train_xgboost(files, missing)
+    compile_peers(files, missing)
+    if args.cpu is not None:
+        # Only now: compiling may use every core.
+        os.sched_setaffinity(0, {args.cpu})
+    rows = np.fromfile(files.rows, dtype="<f8").reshape(-1, make_model.FEATURES)
+    lightgbm, beginning = on_lightgbm(args, files, rows, missing)
+    # A failure here is reported; it does not throw away what was measured so far.
+    other = missing.attempt("XGBoost model", lambda: on_xgboost(args, files, rows, missing))
+    xgboost, xgboost_shape = other[0] if other else ({}, {})
+    facts = machine()
+    facts["node"] = beginning.pop("runtime")
+    package = args.ort_web / "package.json"
+    if package.exists():
+        facts["onnxruntime_web"] = f"onnxruntime-web {json.loads(package.read_text())['version']}"
     return {
         "command": command(args),
-        "machine": machine(),
-        "model": {
-            **make_model.shape(model),
-            "seed": make_model.SEED,
-            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        },
-        "rounds": args.rounds,
-        "rows_per_round": args.rows,
-        "agreement": agreed,
-        "ours": {**about, "load_p50_ms": loaded["p50_ms"]},
-        **summarise(contenders, rounds),
-        "each_round": described(rounds),
+        "machine": facts,
+        "model": {**make_model.shape(files.model), "seed": make_model.SEED, "sha256": files.sha256},
+        "xgboost_model": xgboost_shape,
+        "lightgbm": lightgbm,
+        "xgboost": xgboost,
+        "start": beginning,
+        "not_measured": missing.reasons,
     }
 
 
 def main() -> None:
-    """Makes the model if it is missing, measures, and writes the three result files."""
+    """Makes what is missing, measures, and writes the results."""
     args = arguments()
-    if args.cpu is not None:
-        os.sched_setaffinity(0, {args.cpu})
-    make_model.make(args.data)
-    rows = np.fromfile(args.data / "rows.f64", dtype="<f8").reshape(-1, make_model.FEATURES)
-    results = run(args, rows)
+    results = run(args)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (args.out / "results.md").write_text(markdown(results))
-    (args.out / "chart.svg").write_text(chart(results))
+    write_charts(results, args.out)
     print(markdown(results))
 
 

@@ -1,11 +1,12 @@
-"""The bar chart, as SVG text that follows the reader's light or dark scheme."""
+"""A bar chart, as SVG text that follows the reader's light or dark scheme."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Any
 
-WIDTH, LABEL, BAR, ROW, TOP = 860, 300, 340, 40, 74
+WIDTH, LABEL, BAR, ROW, TOP = 900, 340, 330, 40, 74
 STYLE = """
   .ground { fill: #ffffff; stroke: #d0d7de; }
   text { fill: #1f2328; font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -13,50 +14,57 @@ STYLE = """
   .quiet { fill: #59636e; font-size: 12px; }
   .ours { fill: #0a7d5a; }
   .peer { fill: #8c959f; }
+  .lost { fill: #cf222e; }
   .axis { stroke: #d0d7de; }
+  .par { stroke: #59636e; stroke-dasharray: 4 3; }
   @media (prefers-color-scheme: dark) {
     .ground { fill: #0d1117; stroke: #30363d; }
     text { fill: #f0f6fc; }
     .quiet { fill: #9198a1; }
     .ours { fill: #3fb88f; }
     .peer { fill: #656c76; }
+    .lost { fill: #f85149; }
     .axis { stroke: #30363d; }
+    .par { stroke: #9198a1; }
   }
 """
 
 
-def caption(results: dict[str, Any], name: str) -> str:
-    """Microseconds, and for a peer how many times the reference."""
-    text = f"{results['contenders'][name]['p50_net_ns'] / 1000:.2f} µs"
-    ratios = results["ratios_net"][results["reference"]]
-    return f"{text}  ({ratios[name]['median']:.2f}x)" if name in ratios else text
+@dataclass(frozen=True)
+class Bar:
+    """One line: what it is, how long, what is written behind it, and `ours`, `peer` or `lost`."""
+
+    label: str
+    value: float
+    caption: str
+    kind: str
 
 
-def bar(results: dict[str, Any], name: str, place: int, scale: float) -> list[str]:
-    """Label, bar and caption of one contender."""
-    f = results["contenders"][name]
-    y = TOP + place * ROW
-    width = max(2.0, f["p50_net_ns"] * scale)
-    kind = "peer" if f["peer"] else "ours"
+def line(bar: Bar, y: int, scale: float, row: int) -> list[str]:
+    """Label, bar and caption."""
+    width = max(2.0, bar.value * scale)
+    height = row - 12
+    text = y + height // 2 + 5
     return [
-        f'<text x="{LABEL - 12}" y="{y + 19}" text-anchor="end">{escape(f["label"])}</text>',
-        f'<rect class="{kind}" x="{LABEL}" y="{y}" width="{width:.1f}" height="28" rx="3"/>',
-        f'<text x="{LABEL + width + 10:.1f}" y="{y + 19}">{caption(results, name)}</text>',
+        f'<text x="{LABEL - 12}" y="{text}" text-anchor="end">{escape(bar.label)}</text>',
+        f'<rect class="{bar.kind}" x="{LABEL}" y="{y}" width="{width:.1f}" height="{height}" '
+        'rx="3"/>',
+        f'<text x="{LABEL + width + 10:.1f}" y="{text}">{escape(bar.caption)}</text>',
     ]
 
 
-def chart(results: dict[str, Any]) -> str:
-    """The whole of chart.svg: our variants, LightGBM, and the fastest way of ONNX Runtime."""
-    figures, model = results["contenders"], results["model"]
-    shown = [name for name, f in figures.items() if not f["peer"]]
-    shown += ["lightgbm_c", results["onnxruntime_fastest"]]
-    shown.sort(key=lambda name: figures[name]["p50_net_ns"])
-    scale = BAR / max(figures[name]["p50_net_ns"] for name in shown)
-    end = TOP + len(shown) * ROW
+def chart(
+    title: str,
+    quiet: str,
+    bars: Sequence[Bar],
+    below: str,
+    row: int = ROW,
+    par: float | None = None,
+) -> str:
+    """The whole picture; `par` draws a line at that value."""
+    scale = BAR / max(bar.value for bar in bars)
+    end = TOP + len(bars) * row
     height = end + 34
-    title = f"Median time of one row, {model['trees']} trees x {model['leaves_per_tree']} leaves"
-    quiet = f"{results['machine']['cpu']}; one thread; call overhead subtracted from peers only"
-    ratio = f"x: times {figures[results['reference']]['label']}, median of the rounds' ratios"
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>{escape(title)}</title>",
@@ -66,7 +74,10 @@ def chart(results: dict[str, Any]) -> str:
         f'<text class="quiet" x="24" y="52">{escape(quiet)}</text>',
         f'<line class="axis" x1="{LABEL}" y1="{TOP - 6}" x2="{LABEL}" y2="{end - 6}"/>',
     ]
-    for place, name in enumerate(shown):
-        out += bar(results, name, place, scale)
-    out += [f'<text class="quiet" x="24" y="{end + 16}">{escape(ratio)}</text>', "</svg>"]
+    for place, bar in enumerate(bars):
+        out += line(bar, TOP + place * row, scale, row)
+    if par is not None:
+        x = f"{LABEL + par * scale:.1f}"
+        out.append(f'<line class="par" x1="{x}" y1="{TOP - 6}" x2="{x}" y2="{end - 6}"/>')
+    out += [f'<text class="quiet" x="24" y="{end + 16}">{escape(below)}</text>', "</svg>"]
     return "\n".join(out) + "\n"

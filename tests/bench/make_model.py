@@ -108,7 +108,7 @@ def write_onnx(model: Path, out: Path) -> None:
     for binary, plain in OBJECTIVES.items():
         text = text.replace(f"\n{binary}\n", f"\n{plain}\n")
     booster = lgb.Booster(model_str=text)
-    types = [("row", FloatTensorType([1, FEATURES]))]
+    types = [("row", FloatTensorType([1, booster.num_feature()]))]
     converted = convert_lightgbm(booster, name="bench", initial_types=types)
     nodes = converted.graph.node
     if [node.op_type for node in nodes] != ["TreeEnsembleRegressor", "Identity"]:

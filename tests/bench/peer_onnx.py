@@ -1,4 +1,4 @@
-"""ONNX Runtime on the converted model: one thread, sequential, two ways to call it.
+"""ONNX Runtime on the converted model: one thread, sequential, two ways to call it from Python.
 
 Each way has its own overhead: the same way on an Identity graph with the same input shape.
 `run_with_ort_values` is left out: the same graph time behind some 30 µs more of Python.
@@ -15,7 +15,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from timing import Prepared, Sample, sample, time_calls, time_empty_calls
+from native import tiled
+from peer_onnx_c import OnnxC
+from timing import Contender, Prepared, Sample, measure_batch, measure_calls
 
 Floats = NDArray[np.float64]
 
@@ -97,11 +99,51 @@ class Onnx:
 
     def measure(self, rows: int) -> Sample:
         """Times the rows, then as many calls of the Identity graph."""
-        times = time_calls(self.call, self.arguments, rows)
-        return sample(times, time_empty_calls(self.call, self.arguments, self.empty, rows))
+        return measure_calls((self.call, self.arguments), self.empty, rows)
 
 
-def contenders(model: Path, rows: Floats) -> list[Onnx]:
-    """Every way; the report compares with whichever came out fastest."""
+class OnnxBatch:
+    """`run` over all rows in one call."""
+
+    name = "onnxruntime_batch"
+    label = "ONNX Runtime, batch"
+    peer = True
+
+    def __init__(self, model: bytes, rows: Floats, count: int) -> None:
+        """Opens a session on the same graph with the number of rows left open."""
+        self.session = open_session(any_rows(model))
+        self.rows = tiled(np.ascontiguousarray(rows, dtype=np.float32), count)
+        self.input = self.session.get_inputs()[0].name
+        self.output = [self.session.get_outputs()[0].name]
+
+    def _call(self, count: int) -> Any:
+        return self.session.run(self.output, {self.input: self.rows[:count]})
+
+    def predict(self, count: int) -> list[float]:
+        """Raw scores of the first rows."""
+        return [float(score) for score in self._call(count)[0].ravel()]
+
+    def measure(self, rows: int) -> Sample:
+        """Times one call."""
+        return measure_batch(self._call, rows)
+
+
+def any_rows(model: bytes) -> bytes:
+    """The same graph for any number of rows."""
+    graph = onnx.load_model_from_string(model)
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "rows"
+    return bytes(graph.SerializeToString())
+
+
+def contenders(model: Path, rows: Floats) -> list[Contender]:
+    """Every way from Python."""
     content = model.read_bytes()
     return [Onnx(content, rows, way) for way in WAYS]
+
+
+def in_c(model: Path, rows: Floats) -> OnnxC:
+    """The same model through the C API."""
+    content = model.read_bytes()
+    graph = onnx.load_model_from_string(content).graph
+    return OnnxC(content, rows, (graph.input[0].name, graph.output[0].name))

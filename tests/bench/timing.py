@@ -1,4 +1,4 @@
-"""The one timing loop that every Python-driven contender and every overhead shares."""
+"""The timing loops that every Python-driven contender and every overhead share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Contender(Protocol):
     peer: bool
 
     def measure(self, rows: int) -> Sample:
-        """Scores that many rows one at a time."""
+        """Scores that many rows: one at a time, or in one call where the task is a batch."""
         ...
 
 
@@ -76,3 +76,29 @@ def sample(times: list[int], overhead: list[int]) -> Sample:
     """Percentiles of a run, next to the median of its overhead run."""
     p10, p50, p90 = (float(p) for p in np.percentile(times, [10, 50, 90]))
     return Sample(p10, p50, p90, float(np.median(overhead)))
+
+
+def measure_calls(prepared: Prepared, empty: Prepared, rows: int) -> Sample:
+    """Times the rows one call each, then as many empty calls."""
+    call, arguments = prepared
+    times = time_calls(call, arguments, rows)
+    return sample(times, time_empty_calls(call, arguments, empty, rows))
+
+
+def batch_sample(total: int, one_row: int, rows: int) -> Sample:
+    """The time of one row in a batch.
+
+    The overhead is the same call with a single row, shared out over the batch: an upper bound,
+    because that call scores its row too. It errs in the peer's favour, by one row in `rows`.
+    """
+    each = total / rows
+    return Sample(each, each, each, one_row / rows if rows > 1 else 0.0)
+
+
+def measure_batch(call: Callable[[int], Any], rows: int) -> Sample:
+    """Times one call with all rows and one with a single row; `call` takes the number of rows."""
+    start = perf_counter_ns()
+    call(rows)
+    middle = perf_counter_ns()
+    call(1)
+    return batch_sample(middle - start, perf_counter_ns() - middle, rows)

@@ -145,5 +145,6 @@ pub(super) fn linear(booster: &At<'_>, learner: Learner) -> Result<LinearSource>
         link: learner.objective.link,
         single: true,
         skip_missing: true,
+        means: Vec::new(),
     })
 }
