@@ -49,6 +49,20 @@ def predict(case: Case, booster: xgb.Booster, rows: Floats, *, margin: bool) -> 
     return np.asarray(found, dtype="<f8").reshape(len(rows), -1)
 
 
+def explain(case: Case, booster: xgb.Booster, rows: Floats) -> Floats:
+    """Shapley values: per output each feature, then the bias; none where it knows none."""
+    try:
+        found = booster.predict(
+            xgb.DMatrix(rows),
+            pred_contribs=True,
+            iteration_range=(0, case.iterations or 0),
+            validate_features=False,
+        )
+    except xgb.core.XGBoostError:
+        return np.zeros((0, 0), dtype="<f8")
+    return np.asarray(found, dtype="<f8").reshape(len(rows), -1)
+
+
 def responses(case: Case, document: dict[str, Any], rows: Floats) -> Floats:
     """Responses; where the library tells a class, the probabilities it chooses by."""
     objective = document["learner"]["objective"]
@@ -91,7 +105,10 @@ def write_case(case: Case, out: Path) -> str:
     file = "model.ubj" if binary else "model.json"
     (folder / file).write_bytes(raw)
     response = responses(case, document, rows)
-    for name, values in (("X", rows), ("raw", margins), ("response", response)):
+    arrays = {"X": rows, "raw": margins, "response": response}
+    if case.finite and case.after is None and case.edit is None:
+        arrays["contributions"] = explain(case, load(raw), rows)
+    for name, values in arrays.items():
         (folder / f"{name}.f64").write_bytes(np.ascontiguousarray(values).tobytes())
     meta = {
         "id": case.id,

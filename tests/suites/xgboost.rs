@@ -8,7 +8,7 @@ use tollgate_host::author;
 use tollgate_host::import::{Source, xgboost};
 use tollgate_host::sandbox::Bounds;
 use tollgate_host::table::{Codes, Table};
-use tollgate_tests::cases::{folders, grid_case, is_usable, json, parity_case};
+use tollgate_tests::cases::{contributions_case, folders, grid_case, is_usable, json, parity_case};
 use tollgate_tests::forge::{key, public};
 use tollgate_tests::{Native, Runtime, Wasmtime, present, root, shared};
 
@@ -85,6 +85,29 @@ fn trained_grid() {
     assert!(off.is_empty(), "{}", off.join("\n"));
     assert!(cases >= 60, "the grid is there");
 }
+
+/// Shapley values against XGBoost's own, which it computes in single precision.
+#[test]
+fn shapley_values() {
+    let folder = root().join("target/xgboost-grid");
+    let Some(grid) = present(folder, "grid trained with XGBoost, see `make xgboost-grid`") else { return };
+    let mut wasmtime = wasmtime();
+    let (mut explained, mut off) = (0, Vec::new());
+    for case in folders(&grid) {
+        let known = std::fs::metadata(case.join("contributions.f64")).is_ok_and(|file| file.len() > 0);
+        let meta = json(&case.join("meta.json"));
+        let model = meta["model"].as_str().expect("the model's file");
+        match known.then(|| contributions_case(&case, model, 1e-5, &mut wasmtime)).flatten() {
+            None => {}
+            Some(0) => explained += 1,
+            Some(wrong) => off.push(format!("{}: {wrong} numbers", case.display())),
+        }
+    }
+    println!("explained {explained} models");
+    assert!(off.is_empty(), "{}", off.join("\n"));
+    assert!(explained >= 30, "{explained}");
+}
+
 /// One tree, as XGBoost writes it: NaN is no JSON, and yet there.
 const MODEL: &str = r#"{"learner": {
   "attributes": {}, "feature_names": ["a", "b"], "feature_types": ["float", "c"],
