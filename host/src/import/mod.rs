@@ -3,10 +3,12 @@
 mod forest;
 mod lightgbm;
 mod linear;
+pub mod onnx;
 
 pub use forest::{CategorySet, ForestSource, LeafFunction, Node, Split, Test, Tree};
 pub use lightgbm::lightgbm;
 pub use linear::{LinearSource, linear};
+pub use onnx::onnx;
 
 use crate::failure::{self, Failure, Result};
 use clap::ValueEnum;
@@ -23,6 +25,8 @@ pub enum Format {
     Lightgbm,
     /// A linear or logistic model in TOML: features, weights, intercept, link.
     Linear,
+    /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them.
+    Onnx,
 }
 
 /// A trained model, ready to be put into a bundle.
@@ -40,14 +44,18 @@ impl Source {
     /// # Errors
     /// `MODEL` with the line and field at fault, `IO`, or `LIMIT`.
     pub fn read(path: &Path, format: Option<Format>, iterations: Option<usize>) -> Result<Self> {
-        let text = failure::read_text(path, MODEL_BYTES)?;
-        let source = match format.map_or_else(|| guess(&text), Ok) {
-            Ok(Format::Lightgbm) => lightgbm(&text, iterations).map(Self::Forest),
-            Ok(Format::Linear) if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
-            Ok(Format::Linear) => linear(&text).map(Self::Linear),
-            Err(failure) => Err(failure),
-        };
-        source.map_err(|failure| failure.within(path.display()))
+        let bytes = failure::read(path, MODEL_BYTES)?;
+        Self::parse(&bytes, format, iterations).map_err(|failure| failure.within(path.display()))
+    }
+
+    fn parse(bytes: &[u8], format: Option<Format>, iterations: Option<usize>) -> Result<Self> {
+        match format.map_or_else(|| guess(bytes), Ok)? {
+            Format::Lightgbm => lightgbm(text(bytes)?, iterations).map(Self::Forest),
+            Format::Linear if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
+            Format::Linear => linear(text(bytes)?).map(Self::Linear),
+            Format::Onnx if iterations.is_some() => Err(Failure::usage("an ONNX model has no iterations to choose")),
+            Format::Onnx => onnx(bytes),
+        }
     }
 
     /// Feature names, in model order.
@@ -67,7 +75,17 @@ impl Source {
     }
 }
 
-fn guess(text: &str) -> Result<Format> {
+fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| Failure::refused("MALFORMED", format!("not UTF-8 at byte {}", error.valid_up_to())))
+}
+
+fn guess(bytes: &[u8]) -> Result<Format> {
+    // An ONNX file starts with its format version: field 1, a small number.
+    if let [0x08, 1..=0x7f, ..] = bytes {
+        return Ok(Format::Onnx);
+    }
+    let text = text(bytes)?;
     match text.lines().next().map(str::trim) {
         Some("tree") => Ok(Format::Lightgbm),
         _ if text.contains("[weights]") => Ok(Format::Linear),
