@@ -77,8 +77,9 @@ def grow(rng: np.random.Generator, shape: Shape, depth: int | None = None) -> No
         targets = sorted(rng.choice(shape.targets, size=count, replace=False).tolist())
         return Leaf({int(t): shape.weight(rng) for t in targets})
     mode = str(rng.choice(list(shape.modes)))
-    # ONNX Runtime takes whole members only.
-    members = tuple(float(rng.integers(-2, 5)) for _ in range(3)) if mode == MEMBER else ()
+    # ONNX Runtime takes whole members only, and with members below 1 it takes fractions for
+    # them, against the specification.
+    members = tuple(float(rng.integers(1, 6)) for _ in range(3)) if mode == MEMBER else ()
     node = Branch(
         feature=int(rng.integers(shape.features)),
         mode=mode,
@@ -90,7 +91,7 @@ def grow(rng: np.random.Generator, shape: Shape, depth: int | None = None) -> No
     )
     if shape.shared and rng.random() < shape.shared:
         node.no = Branch(node.feature, node.mode, shape.number(rng), False, node.yes, node.no)
-        node.no.members = tuple(float(rng.integers(-2, 5)) for _ in members)
+        node.no.members = tuple(float(rng.integers(1, 6)) for _ in members)
     return node
 
 

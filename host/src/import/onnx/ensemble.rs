@@ -80,6 +80,9 @@ impl Ensemble {
             return Err(op.refused("has no trees"));
         }
         self.check_acyclic(op)?;
+        if matches!(together, Together::Least | Together::Greatest) && !self.base.is_empty() {
+            return self.with_base_in_leaves(ground.double).forest(op, ground, together);
+        }
         let grower = Grower { op, ensemble: self, chains: self.chains(op, ground)?, nodes: std::cell::Cell::new(0) };
         let mut per_target: Vec<Vec<Tree>> = vec![Vec::new(); self.targets];
         for root in &self.roots {
@@ -104,6 +107,17 @@ impl Ensemble {
             trees: interleave(op, per_target, together)?,
             monotone: None,
         })
+    }
+
+    /// Rounding keeps the order of numbers, so what is added to the least leaf may as well
+    /// be added to all of them.
+    fn with_base_in_leaves(&self, double: bool) -> Self {
+        let mut moved = Self { base: vec![], ..self.clone() };
+        for (target, weight) in moved.leaves.iter_mut().flat_map(|leaf| &mut leaf.weights) {
+            let base = self.base.get(*target).copied().unwrap_or(0.0);
+            *weight = if double { *weight + base } else { f64::from(*weight as f32 + base as f32) };
+        }
+        moved
     }
 
     fn chains(&self, op: &Op<'_>, ground: &Ground<'_>) -> Result<Vec<(usize, Chain)>> {

@@ -14,7 +14,9 @@
 //!   that are all at least 0 are its probability, else the score is a margin; `SOFTMAX` is
 //!   not applied to it;
 //! - a comparison with NaN does not hold, `BRANCH_NEQ` does, unless
-//!   `nodes_missing_value_tracks_true` says otherwise.
+//!   `nodes_missing_value_tracks_true` says otherwise;
+//! - `BRANCH_MEMBER` compares numbers as they are; ONNX Runtime takes whole members only, and
+//!   with a member below 1 it also takes fractions for members, which is not followed.
 //!
 //! A classifier of two classes becomes one output, the second class's.
 //!
