@@ -22,13 +22,13 @@ export TOLLGATE_WASM_OPT := $(abspath target/npm/node_modules/.bin/wasm-opt)
 endif
 endif
 
-.PHONY: demo test bench build lint vectors components grid venv wasm-opt clean
+.PHONY: demo test bench build lint vectors components grid onnx-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
 	bash tests/demo.sh
 
-test: lint venv grid wasm-opt
+test: lint venv grid onnx-grid wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
@@ -85,6 +85,13 @@ grid: target/grid/done
 target/grid/done: target/venv/done $(wildcard tests/python/lightgbm_*.py)
 	@rm -rf target/grid
 	$(VENV) tests/python/lightgbm_grid.py target/grid
+	@touch $@
+
+onnx-grid: target/onnx-grid/done
+
+target/onnx-grid/done: target/venv/done $(wildcard tests/python/onnx_*.py models/sklearn/*.py)
+	@rm -rf target/onnx-grid target/sklearn
+	$(VENV) tests/python/onnx_grid.py target/onnx-grid
 	@touch $@
 
 clean:

@@ -1,15 +1,14 @@
 """Gradient boosting: a sum of trees through a logistic link.
 
-    python models/sklearn/gradient_boosting.py [OUT_DIR]
+python models/sklearn/gradient_boosting.py [OUT_DIR]
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sklearn.ensemble import GradientBoostingClassifier
-
 from common import folder, hand_over, payments
+from sklearn.ensemble import GradientBoostingClassifier
 
 
 def main(out: Path) -> None:

@@ -1,15 +1,14 @@
 """Histogram gradient boosting, which sends missing values to a side of their own.
 
-    python models/sklearn/hist_gradient_boosting.py [OUT_DIR]
+python models/sklearn/hist_gradient_boosting.py [OUT_DIR]
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sklearn.ensemble import HistGradientBoostingClassifier
-
 from common import folder, hand_over, payments
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 
 def main(out: Path) -> None:

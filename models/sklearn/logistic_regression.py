@@ -1,18 +1,17 @@
 """Logistic regression behind an imputer and a scaler, which fold into the model.
 
-    python models/sklearn/logistic_regression.py [OUT_DIR]
+python models/sklearn/logistic_regression.py [OUT_DIR]
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from common import folder, hand_over, payments
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from common import folder, hand_over, payments
 
 
 def main(out: Path) -> None:

@@ -1,15 +1,14 @@
 """A random forest: its probability is the mean of the trees' shares.
 
-    python models/sklearn/random_forest.py [OUT_DIR]
+python models/sklearn/random_forest.py [OUT_DIR]
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sklearn.ensemble import RandomForestClassifier
-
 from common import folder, hand_over, payments
+from sklearn.ensemble import RandomForestClassifier
 
 
 def main(out: Path) -> None:

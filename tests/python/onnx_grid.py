@@ -20,6 +20,7 @@ import onnxruntime
 
 from onnx_build import Floats
 from onnx_cases import Case, hand_made
+from onnx_prepared import prepared, types
 from onnx_sklearn import converted
 
 TYPES = {1: np.float32, 7: np.int64, 11: np.float64}
@@ -89,14 +90,21 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose id contains this")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
-    cases = [case for case in (*hand_made(), *converted(args.out)) if args.only in case.id]
+    cases = [
+        case
+        for case in (*hand_made(), *prepared(), *types(), *converted(args.out))
+        if args.only in case.id
+    ]
     if len({case.id for case in cases}) != len(cases):
         raise SystemExit("two cases share an id")
     started, total = time.perf_counter(), 0
     for case in cases:
         meta = write_case(case, args.out)
         total += meta["rows"]
-        print(f"{case.id}: rows={meta['rows']} outputs={meta['outputs']} raw={meta['raw']}", flush=True)
+        print(
+            f"{case.id}: rows={meta['rows']} outputs={meta['outputs']} raw={meta['raw']}",
+            flush=True,
+        )
     print(f"{len(cases)} cases, {total} rows in {time.perf_counter() - started:.1f} s")
 
 

@@ -89,8 +89,18 @@ def plain() -> Iterator[Case]:
     forests = (
         ("forest", ensemble.RandomForestClassifier, ensemble.RandomForestRegressor, False),
         ("extra", ensemble.ExtraTreesClassifier, ensemble.ExtraTreesRegressor, False),
-        ("boosting", ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor, False),
-        ("hist", ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor, True),
+        (
+            "boosting",
+            ensemble.GradientBoostingClassifier,
+            ensemble.GradientBoostingRegressor,
+            False,
+        ),
+        (
+            "hist",
+            ensemble.HistGradientBoostingClassifier,
+            ensemble.HistGradientBoostingRegressor,
+            True,
+        ),
     )
     for name, classes, numbers, missing in forests:
         x, y, two, three = data(missing)
@@ -138,7 +148,9 @@ def pipelines() -> Iterator[Case]:
             yield Case(f"pipe_{name}_{last}", graph, scaled_rows(graph, x, inverse), first=1)
     for name, scaler in (("standard", StandardScaler()), ("minmax", MinMaxScaler())):
         pipe = make_pipeline(scaler, logistic).fit(x, two)
-        yield Case(f"pipe_{name}_logistic", export(pipe, x), scaled_rows(None, x, None), False, 1, 5e-6)
+        yield Case(
+            f"pipe_{name}_logistic", export(pipe, x), scaled_rows(None, x, None), False, 1, 5e-6
+        )
     for last, model in (("forest", forest), ("logistic", logistic)):
         raw = last == "forest"
         for strategy in ("mean", "median"):
@@ -176,7 +188,11 @@ def boosters() -> Iterator[Case]:
     from onnxmltools.convert.common.data_types import FloatTensorType
 
     x, y, two, three = data(True)
-    kinds = ((lgb.LGBMClassifier, two, "2"), (lgb.LGBMClassifier, three, "3"), (lgb.LGBMRegressor, y, "r"))
+    kinds = (
+        (lgb.LGBMClassifier, two, "2"),
+        (lgb.LGBMClassifier, three, "3"),
+        (lgb.LGBMRegressor, y, "r"),
+    )
     for made, target, kind in kinds:
         model = made(n_estimators=15, num_leaves=15, verbosity=-1, num_threads=1).fit(x, target)
         types = [("X", FloatTensorType([None, 6]))]

@@ -57,6 +57,36 @@ fn runtime_grid() {
     assert!(cases >= 100, "the grid is there");
 }
 
+/// The examples in models/sklearn, which the grid runs, against scikit-learn itself.
+#[test]
+fn examples() {
+    let Some(examples) = present(root().join("target/sklearn"), "scikit-learn examples, see `make onnx-grid`") else {
+        return;
+    };
+    let mut wasmtime = Wasmtime::new(Bounds { memory_bytes: 1 << 30, ..Bounds::default() });
+    let meta = serde_json::json!({ "output": "probability", "tolerance": { "abs": 1e-6 } });
+    let cases = folders(&examples);
+    assert_eq!(cases.len(), 4, "{cases:?}");
+    for case in cases {
+        // The files of the example by the names of a parity case.
+        let copy = tempfile::tempdir().expect("a folder");
+        for (from, to) in [("model.onnx", "model.onnx"), ("rows.csv", "X.csv"), ("expected.csv", "expected.csv")] {
+            std::fs::copy(case.join(from), copy.path().join(to)).unwrap_or_else(|error| panic!("{from}: {error}"));
+        }
+        assert_eq!(parity_case(copy.path(), "model.onnx", &meta, &mut wasmtime), 0, "{}", case.display());
+    }
+}
+
+/// A model has no iterations to choose from, and its bytes tell what it is.
+#[test]
+fn iterations_are_a_usage_error() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), [0x08, 0x09]).expect("written");
+    let failure = Source::read(file.path(), None, Some(3)).expect_err("refused");
+    assert_eq!((failure.code, failure.exit), ("USAGE", tollgate_host::Exit::Usage));
+    assert_eq!(Source::read(file.path(), None, None).expect_err("refused").code, "MODEL");
+}
+
 /// Scores a case; says what is off.
 fn grid_case(case: &Path, meta: &serde_json::Value, runtime: &mut dyn Runtime) -> Option<String> {
     let source = match Source::read(&case.join("model.onnx"), None, None) {

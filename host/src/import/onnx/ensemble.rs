@@ -140,13 +140,21 @@ impl Ensemble {
         }
     }
 
-    /// Fails on a node that is its own descendant, and on one that no root leads to.
+    /// Fails on a node that is its own descendant, and on a node or leaf that no root leads to.
     fn check_acyclic(&self, op: &Op<'_>) -> Result<()> {
         // 0 unseen, 1 on the way down, 2 done.
         let mut state = vec![0u8; self.branches.len()];
+        let mut reached = vec![false; self.leaves.len()];
         let mut waiting: Vec<(Place, bool)> = self.roots.iter().map(|root| (*root, false)).collect();
         while let Some((place, leaving)) = waiting.pop() {
-            let Place::Branch(index) = place else { continue };
+            let index = match place {
+                Place::Branch(index) => index,
+                Place::Leaf(leaf) => {
+                    let leaf = reached.get_mut(leaf).ok_or_else(|| op.refused(format!("no leaf {leaf}")))?;
+                    *leaf = true;
+                    continue;
+                }
+            };
             let node = state.get_mut(index).ok_or_else(|| op.refused(format!("no node {index}")))?;
             match (leaving, *node) {
                 (true, _) => *node = 2,
@@ -157,12 +165,13 @@ impl Ensemble {
                         waiting.extend([(yes, false), (no, false)]);
                     }
                 }
-                (false, 1) => return Err(op.refused(format!("node {index} is its own descendant, a cycle"))),
+                (false, 1) => return Err(op.refused(format!("branch {index} is its own descendant, a cycle"))),
                 (false, _) => {}
             }
         }
         match state.iter().position(|node| *node == 0) {
-            Some(lost) => Err(op.refused(format!("node {lost} belongs to no tree: no root leads to it"))),
+            Some(lost) => Err(op.refused(format!("branch {lost} belongs to no tree: no root leads to it"))),
+            None if !reached.iter().all(|reached| *reached) => Err(op.refused("a leaf belongs to no tree")),
             None => Ok(()),
         }
     }

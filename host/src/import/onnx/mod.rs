@@ -53,6 +53,10 @@ const NEWEST_ML: i64 = 5;
 /// `MODEL` with node and attribute at fault, or with the name of what is not supported.
 pub fn onnx(bytes: &[u8]) -> Result<Source> {
     let model = proto::ModelProto::decode(bytes).map_err(|error| refused(format!("not an ONNX model: {error}")))?;
+    // It stands last in the file.
+    if model.opset_import.is_empty() {
+        return Err(refused("names no set of operators; the file is cut short, or no ONNX model"));
+    }
     if let Some(set) = model.opset_import.iter().find(|set| set.domain == "ai.onnx.ml" && set.version > NEWEST_ML) {
         let message =
             format!("ai.onnx.ml version {} is not supported; export version {NEWEST_ML} or older", set.version);

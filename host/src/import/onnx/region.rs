@@ -204,8 +204,8 @@ impl Region {
 
 /// The last key that is early, where the first is and the last is not.
 fn last_early(mut low: i64, mut high: i64, early: impl Fn(i64) -> bool) -> i64 {
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
+    while low + 1 < high {
+        let middle = low.midpoint(high);
         if early(middle) {
             low = middle;
         } else {

@@ -83,10 +83,15 @@ impl Scores {
 
     /// Arithmetic with a constant; `swapped` when the constant is on the left.
     pub(super) fn by(mut self, op: &Op<'_>, what: Arithmetic, constant: &Constant, swapped: bool) -> Result<Self> {
+        let neutral = if matches!(what, Arithmetic::Multiply | Arithmetic::Divide) { 1.0 } else { 0.0 };
+        let turned = swapped && matches!(what, Arithmetic::Subtract | Arithmetic::Divide);
+        if !turned && constant.values.iter().all(|value| *value == neutral) {
+            return Ok(self);
+        }
         if what == Arithmetic::Subtract && swapped && constant.values.iter().all(|value| *value == 1.0) {
             return self.complement(op);
         }
-        if !self.is_raw() || swapped && matches!(what, Arithmetic::Subtract | Arithmetic::Divide) {
+        if !self.is_raw() || turned {
             return Err(op.refused("arithmetic on transformed scores is not supported; export the raw scores"));
         }
         for output in 0..self.model.outputs() {
