@@ -6,7 +6,7 @@ use super::column::Column;
 use super::op::{Op, refused};
 use super::region::{Chain, Mode, Region};
 use crate::failure::Result;
-use crate::import::{ForestSource, Node, Split, Tree};
+use crate::import::{ForestSource, Node, Split, Test, Tree};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use tollgate_scorer::limits;
@@ -235,6 +235,14 @@ fn leaf(value: f64, number: usize) -> Node {
     Node::Leaf { value, number, function: None, cover: None }
 }
 
+/// How much of the bound a node takes: long lists of numbers are copied with it.
+fn weight(node: &Node) -> usize {
+    match node {
+        Node::Split(Split { test: Test::OneOf { numbers, .. }, .. }) => 1 + numbers.len() / 8,
+        _ => 1,
+    }
+}
+
 /// Unfolds graphs to trees, within a total.
 struct Grower<'e> {
     op: &'e Op<'e>,
@@ -293,7 +301,7 @@ impl Grower<'_> {
     }
 
     fn push(&self, nodes: &mut Vec<Node>, node: Node, hook: Option<Hook>, leaves: usize) -> Result<()> {
-        let total = self.nodes.get() + 1;
+        let total = self.nodes.get() + weight(&node);
         if total > limits::NODES || leaves > limits::LEAVES_PER_TREE {
             let message = "unfolds to more nodes than a forest may have; shared nodes and tests that need several splits multiply";
             return Err(self.op.refused(message));
@@ -326,6 +334,6 @@ impl Grower<'_> {
 }
 
 /// A split off missing values, which go right.
-pub(super) fn present() -> crate::import::Test {
-    crate::import::Test::AtMost { threshold: f64::INFINITY, missing: Missing::Nan, default_left: false }
+pub(super) fn present() -> Test {
+    Test::AtMost { threshold: f64::INFINITY, missing: Missing::Nan, default_left: false }
 }

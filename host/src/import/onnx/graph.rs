@@ -17,6 +17,9 @@ use tollgate_scorer::model::forest::Input;
 /// Nodes of a graph; pipelines have some dozens.
 const NODES: usize = 10_000;
 
+/// Steps and tree nodes that may be handed from node to node in all.
+const WORK: usize = 128 << 20;
+
 /// What a name in the graph stands for.
 #[derive(Clone)]
 pub(super) enum Value {
@@ -43,11 +46,16 @@ pub(super) fn model(graph: &GraphProto) -> Result<Source> {
     let output = score_output(graph)?;
     let needed = needed(graph, output);
     let mut walk = Walk::new(graph, &needed)?;
+    let mut work = 0usize;
     for (position, node) in graph.node.iter().enumerate() {
         let wanted = node.output.iter().position(|name| needed.contains(name.as_str()));
         let Some(wanted) = wanted else { continue };
         let op = Op::new(position, node);
         let value = walk.run(&op, wanted)?;
+        work = work.saturating_add(value.size());
+        if work > WORK {
+            return Err(op.refused("the graph before it is too large; remove steps that do nothing"));
+        }
         if let Some(name) = node.output.get(wanted) {
             walk.values.insert(name, value);
         }
@@ -86,6 +94,20 @@ fn needed<'g>(graph: &'g GraphProto, output: &'g str) -> HashSet<&'g str> {
     }
     needed.remove("");
     needed
+}
+
+impl Value {
+    /// How much is copied when a node makes a new value of this one.
+    fn size(&self) -> usize {
+        match self {
+            Self::Constant(constant) => constant.values.len(),
+            Self::Columns(columns) => columns.iter().map(|column| 1 + column.steps.len()).sum(),
+            Self::Scores(scores) => match &scores.model {
+                Source::Forest(forest) => forest.trees.iter().map(|tree| tree.nodes.len()).sum(),
+                Source::Linear(linear) => linear.weights.len(),
+            },
+        }
+    }
 }
 
 impl<'g> Walk<'g> {

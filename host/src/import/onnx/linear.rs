@@ -153,6 +153,10 @@ fn additive(
     link: Link,
 ) -> Result<ForestSource> {
     let outputs = intercepts.len();
+    // A column may need two trees an output.
+    if ground.columns.len().saturating_mul(2 * outputs) > limits::TREES {
+        return Err(op.refused("has too many one-hot columns for its outputs"));
+    }
     let mut trees = Vec::new();
     for (index, column) in ground.columns.iter().enumerate() {
         let pieces = pieces(op, column)?;
@@ -164,9 +168,6 @@ fn additive(
             later.extend(second);
         }
         trees.extend(later);
-    }
-    if trees.len() > limits::TREES {
-        return Err(op.refused("has too many one-hot columns"));
     }
     Ok(ForestSource {
         features: ground.names.to_vec(),

@@ -100,13 +100,13 @@ impl Region {
     }
 
     fn points(points: impl IntoIterator<Item = f64>, domain: Domain, nan: bool) -> Self {
+        // A number that cannot occur equals nothing; -0 and 0 are one.
+        let mut points: Vec<f64> =
+            points.into_iter().filter(|point| domain.has(*point)).map(|point| point + 0.0).collect();
+        points.sort_by(f64::total_cmp);
+        points.dedup();
         let mut region = Self { first: false, cuts: vec![], nan };
-        for point in points {
-            // A number that cannot occur equals nothing.
-            if domain.has(point) && !region.holds(point) {
-                region.toggle(point, domain);
-            }
-        }
+        points.into_iter().for_each(|point| region.toggle(point, domain));
         region.tidy()
     }
 

@@ -37,7 +37,8 @@ impl Walk<'_> {
                 Value::Scores(of) => score.push(of),
                 Value::Constant(_) => return Err(op.refused("joins constants and features")),
             }
-            if joined.len() > limits::CATEGORIES_TOTAL {
+            let of_scores: usize = score.iter().map(|part| part.columns.len()).sum();
+            if joined.len().max(of_scores) > limits::CATEGORIES_TOTAL {
                 return Err(op.refused(format!("joins more than {} columns", limits::CATEGORIES_TOTAL)));
             }
         }
