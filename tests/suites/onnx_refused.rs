@@ -142,6 +142,7 @@ fn broken_trees() {
     refused(&with(ints("target_ids", &[0, 0, 0, 0, 1])), &["target_ids", "out of range"]);
     refused(&with(floats("target_weights", &[1.0])), &["target_treeids", "entries"]);
     refused(&with(floats("base_values", &[1.0, 2.0])), &["base_values"]);
+    refused(&with(floats("target_weights", &[1.0, 2.0, f32::NAN, 4.0, 5.0])), &["NaN", "finite"]);
     refused(&with(int("n_targets", 0)), &["out of range"]);
     refused(&with(int("n_targets", i64::MAX)), &["targets"]);
     refused(&with(text("aggregate_function", "MEDIAN")), &["MEDIAN", "SUM"]);

@@ -80,6 +80,7 @@ impl Ensemble {
             return Err(op.refused("has no trees"));
         }
         self.check_acyclic(op)?;
+        self.check_finite(op)?;
         if matches!(together, Together::Least | Together::Greatest) && !self.base.is_empty() {
             return self.with_base_in_leaves(ground.double).forest(op, ground, together);
         }
@@ -172,6 +173,14 @@ impl Ensemble {
         match state.iter().position(|node| *node == 0) {
             Some(lost) => Err(op.refused(format!("branch {lost} belongs to no tree: no root leads to it"))),
             None if !reached.iter().all(|reached| *reached) => Err(op.refused("a leaf belongs to no tree")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_finite(&self, op: &Op<'_>) -> Result<()> {
+        let weights = self.leaves.iter().flat_map(|leaf| leaf.weights.iter().map(|weight| weight.1));
+        match weights.chain(self.base.iter().copied()).find(|number| !number.is_finite()) {
+            Some(number) => Err(op.refused(format!("has the weight or base value {number}; only finite ones count"))),
             None => Ok(()),
         }
     }
