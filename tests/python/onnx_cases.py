@@ -16,6 +16,7 @@ from onnx_build import (
     MEMBER,
     MODES,
     Floats,
+    Leaf,
     Node,
     Shape,
     classifier,
@@ -23,6 +24,7 @@ from onnx_build import (
     model,
     regressor,
     thresholds,
+    walk,
 )
 
 TRANSFORMS = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
@@ -134,8 +136,6 @@ def aggregates() -> Iterator[Case]:
 
 
 def _one_target(tree: Node) -> None:
-    from onnx_build import Leaf, walk
-
     for node in walk(tree):
         if isinstance(node, Leaf):
             target = max(node.weights, key=lambda t: node.weights[t])
@@ -178,6 +178,15 @@ def one_column() -> Iterator[Case]:
                 more = {} if base is None else {"base_values": base}
                 graph = classifier(trees, 4, 2, 1, post_transform=name, **more)
                 yield Case(case, graph, edges(thresholds(trees, 4)), first=1)
+
+
+def shares() -> Iterator[Case]:
+    """Two classes whose weights add up to one: the probability of the second is imported."""
+    trees = forest("class2_shares", Shape(low=0.0, targets=2), 10)
+    for leaf in (node for tree in trees for node in walk(tree) if isinstance(node, Leaf)):
+        leaf.weights = {0: (1.0 - leaf.weights[1]) / 10, 1: leaf.weights[1] / 10}
+    graph = classifier(trees, 4, 2)
+    yield Case("class2_shares", graph, edges(thresholds(trees, 4)), first=1)
 
 
 def linear() -> Iterator[Case]:
@@ -224,5 +233,5 @@ def linear() -> Iterator[Case]:
 
 def hand_made() -> Iterator[Case]:
     """All of them."""
-    for group in (modes, aggregates, transforms, one_column, linear):
+    for group in (modes, aggregates, transforms, one_column, shares, linear):
         yield from group()
