@@ -20,7 +20,7 @@ import onnxruntime
 
 from onnx_build import Floats
 from onnx_cases import Case, hand_made
-from onnx_prepared import prepared, types
+from onnx_prepared import prepared, tails, types
 from onnx_sklearn import converted
 
 TYPES = {1: np.float32, 7: np.int64, 11: np.float64}
@@ -92,7 +92,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     cases = [
         case
-        for case in (*hand_made(), *prepared(), *types(), *converted(args.out))
+        for case in (*hand_made(), *prepared(), *types(), *tails(), *converted(args.out))
         if args.only in case.id
     ]
     if len({case.id for case in cases}) != len(cases):

@@ -259,3 +259,50 @@ def types() -> Iterator[Case]:
     yield Case("types_mixed", graph, mixed)
     graph = model([*parts, scaler, ensemble("Y", single)], {"P": 1}, {"a": (1, 3), "b": (11, 1)}, 3)
     yield Case("types_mixed_double", graph, edges(limits, single=False))
+
+
+def tails() -> Iterator[Case]:
+    """What graphs do to scores, products with matrices, and one-hot columns before a sum."""
+    node, shape = helper.make_node, Shape(targets=3)
+    trees = forest("tails", shape, 6)
+    rows = edges(thresholds(trees, 4))
+    attributes = old_attributes(trees, "target", False)
+    name = "TreeEnsembleRegressor"
+    first = node(name, ["X"], ["S"], domain=DOMAIN, n_targets=3, **attributes)
+    given = {"X": (TensorProto.FLOAT, 4)}
+    two = tensor("c", [2.0, 0.5, 3.0], False)
+    for kind in ("Sigmoid", "Softmax", "Exp", "Add", "Sub", "Mul", "Div"):
+        arithmetic = kind in ("Add", "Sub", "Mul", "Div")
+        last = node(kind, ["S", "c"] if arithmetic else ["S"], ["P"])
+        graph = model([first, last], {"P": 1}, given, 3, [two] if arithmetic else [])
+        yield Case(f"tail_{kind.lower()}", graph, rows, raw=False)
+    plain = edges([[0.5]] * 4, special=(0.0, -0.0, np.nan))
+    matrix = np.array([[0.5, -1.0], [0.25, 0.3], [-0.7, 0.1], [0.9, 2.0]], np.float32)
+    turned = np.ascontiguousarray(matrix.T)
+    bias = tensor("b", [0.1, -0.3], False)
+    pieces = [node("MatMul", ["X", "m"], ["A"]), node("Add", ["A", "b"], ["P"])]
+    constants = [onnx.numpy_helper.from_array(matrix, "m"), bias]
+    yield Case("tail_matmul", model(pieces, {"P": 1}, given, 3, constants), plain, False, 0, 2e-6)
+    pieces = [node("Gemm", ["X", "m", "b"], ["P"], transB=1)]
+    constants = [onnx.numpy_helper.from_array(turned, "m"), bias]
+    yield Case("tail_gemm", model(pieces, {"P": 1}, given, 3, constants), plain, False, 0, 2e-6)
+    # No imputer: a missing value makes the score NaN, one-hot columns or not.
+    one_hot = [
+        node("Cast", ["b"], ["B"], to=7),
+        node("OneHotEncoder", ["B"], ["C"], domain=DOMAIN, cats_int64s=[0, 1, 2], zeros=1),
+        node("Reshape", ["C", "s"], ["D"]),
+        node("Concat", ["a", "D"], ["Y"], axis=1),
+        node("LinearRegressor", ["Y"], ["P"], domain=DOMAIN, **WEIGHTS),
+    ]
+    flat = helper.make_tensor("s", TensorProto.INT64, [2], [-1, 3])
+    graph = model(one_hot, {"P": 1}, {"a": (1, 2), "b": (1, 1)}, 3, [flat])
+
+    def some_missing(rng: np.random.Generator) -> Floats:
+        found = edges([[0.5], [0.5], [0.0, 1.0, 2.0]], special=(0.0, 1.5, np.nan))(rng)
+        found[:, 2] = np.nan_to_num(found[:, 2], nan=7.0)
+        return found
+
+    yield Case("tail_one_hot_linear", graph, some_missing, False, 0, 2e-6)
+
+
+WEIGHTS = {"coefficients": [0.5, -1.5, 0.1, 0.2, -0.4], "intercepts": [0.3], "targets": 1}
