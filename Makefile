@@ -29,13 +29,13 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid onnx-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
 	bash tests/demo.sh
 
-test: lint venv grid xgboost-grid wasm-opt
+test: lint venv grid xgboost-grid onnx-grid wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
@@ -119,6 +119,13 @@ xgboost-grid: target/xgboost-grid/done
 target/xgboost-grid/done: target/venv/done tests/python/lightgbm_data.py $(wildcard tests/python/xgboost_*.py)
 	@rm -rf target/xgboost-grid
 	$(VENV) tests/python/xgboost_grid.py target/xgboost-grid
+	@touch $@
+
+onnx-grid: target/onnx-grid/done
+
+target/onnx-grid/done: target/venv/done $(wildcard tests/python/onnx_*.py models/sklearn/*.py)
+	@rm -rf target/onnx-grid target/sklearn
+	$(VENV) tests/python/onnx_grid.py target/onnx-grid
 	@touch $@
 
 clean:

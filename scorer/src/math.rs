@@ -27,3 +27,14 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
 pub(crate) fn logit(p: f64) -> f64 {
     ln(p) - ln_1p(-p)
 }
+
+/// The point below which a normal variable lies with probability p, by Winitzki's
+/// approximation with the digits that ONNX Runtime uses; NaN beyond 0 and 1.
+#[expect(clippy::approx_constant, reason = "the digits are part of what is reproduced")]
+pub(crate) fn probit(p: f64) -> f64 {
+    let x = 2.0 * p - 1.0;
+    let log = ln((1.0 - x) * (1.0 + x));
+    let v = 2.0 / (3.14159 * 0.147) + 0.5 * log;
+    let root = libm::sqrt(libm::sqrt(v * v - log / 0.147) - v);
+    core::f64::consts::SQRT_2 * if x < 0.0 { -root } else { root }
+}

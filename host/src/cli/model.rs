@@ -21,7 +21,8 @@ pub(super) enum ModelCommand {
 
 #[derive(Args)]
 struct Input {
-    /// The model: LightGBM text, XGBoost JSON or UBJSON, or a linear model in TOML.
+    /// The model: LightGBM text, XGBoost JSON or UBJSON, ONNX trees or linear models, or a
+    /// linear model in TOML.
     model: PathBuf,
     /// CSV with a header; columns by feature name, or in model order. Empty is missing.
     #[arg(long)]

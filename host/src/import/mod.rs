@@ -3,11 +3,13 @@
 mod forest;
 mod lightgbm;
 mod linear;
+pub mod onnx;
 mod xgboost;
 
 pub use forest::{CategorySet, ForestSource, LeafFunction, Node, Split, Test, Tree};
 pub use lightgbm::lightgbm;
 pub use linear::{LinearSource, linear};
+pub use onnx::onnx;
 pub use xgboost::xgboost;
 
 use crate::failure::{self, Failure, Result};
@@ -30,6 +32,8 @@ pub enum Format {
     Xgboost,
     /// A linear or logistic model in TOML: features, weights, intercept, link.
     Linear,
+    /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them.
+    Onnx,
 }
 
 /// A trained model, ready to be put into a bundle.
@@ -57,6 +61,8 @@ impl Source {
             Format::Xgboost => xgboost(bytes, iterations),
             Format::Linear if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
             Format::Linear => linear(text(bytes)?).map(Self::Linear),
+            Format::Onnx if iterations.is_some() => Err(Failure::usage("an ONNX model has no iterations to choose")),
+            Format::Onnx => onnx(bytes),
         }
     }
 
@@ -80,6 +86,10 @@ impl Source {
 fn guess(bytes: &[u8]) -> Result<Format> {
     if xgboost::looks_like(bytes) {
         return Ok(Format::Xgboost);
+    }
+    // An ONNX file starts with its format version: field 1, a small number.
+    if let [0x08, 1..=0x7f, ..] = bytes {
+        return Ok(Format::Onnx);
     }
     match text(bytes) {
         Ok(text) if text.lines().next().map(str::trim) == Some("tree") => Ok(Format::Lightgbm),

@@ -36,6 +36,10 @@ pub enum Link {
     SignedSquare,
     /// 1 above 0, else 0, as XGBoost's binary:hinge.
     Hinge,
+    /// The inverse of the normal distribution function, as ONNX Runtime approximates it.
+    Probit,
+    /// Softmax over the outputs, where those within 1e-7 of zero do not count, as in ONNX.
+    SoftmaxZero,
 }
 
 impl Link {
@@ -49,6 +53,8 @@ impl Link {
             Self::SoftPlus => (4, None),
             Self::SignedSquare => (5, None),
             Self::Hinge => (6, None),
+            Self::Probit => (7, None),
+            Self::SoftmaxZero => (8, None),
         };
         LinkWire { kind, parameter }
     }
@@ -66,22 +72,30 @@ impl Link {
             (4, None) => Self::SoftPlus,
             (5, None) => Self::SignedSquare,
             (6, None) => Self::Hinge,
+            (7, None) => Self::Probit,
+            (8, None) => Self::SoftmaxZero,
             _ => return Err(Error::new(Code::Model, "model: unknown link or wrong parameter")),
         };
-        ensure(link != Self::Softmax || outputs > 1, Code::Model, "model: softmax of a single output")?;
+        ensure(
+            !matches!(link, Self::Softmax | Self::SoftmaxZero) || outputs > 1,
+            Code::Model,
+            "model: softmax of a single output",
+        )?;
         Ok(link)
     }
 
     /// Whether a response is a probability.
     pub fn gives_probability(self) -> bool {
-        matches!(self, Self::Logistic { .. } | Self::Softmax)
+        matches!(self, Self::Logistic { .. } | Self::Softmax | Self::SoftmaxZero)
     }
 
     /// Turns raw scores into responses, in place.
     pub fn apply(self, outputs: &mut [f64]) {
         match self {
             Self::Identity => {}
-            Self::Softmax => softmax(outputs),
+            Self::Softmax => softmax(outputs, |_| false),
+            Self::SoftmaxZero => softmax(outputs, |x| libm::fabs(x) <= 1e-7),
+            Self::Probit => each(outputs, math::probit),
             Self::Logistic { slope } => each(outputs, |x| 1.0 / (1.0 + math::exp(-slope * x))),
             Self::Exp => each(outputs, math::exp),
             Self::SoftPlus => each(outputs, |x| math::ln_1p(math::exp(x))),
@@ -95,9 +109,9 @@ fn each(outputs: &mut [f64], link: impl Fn(f64) -> f64) {
     outputs.iter_mut().for_each(|output| *output = link(*output));
 }
 
-fn softmax(outputs: &mut [f64]) {
+fn softmax(outputs: &mut [f64], left_out: impl Fn(f64) -> bool) {
     let highest = outputs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    each(outputs, |x| math::exp(x - highest));
+    each(outputs, |x| if left_out(x) { 0.0 } else { math::exp(x - highest) });
     let sum: f64 = outputs.iter().sum();
     each(outputs, |x| x / sum);
 }

@@ -1,0 +1,70 @@
+//! ONNX graphs of trees and linear models (`ai.onnx.ml`), lowered to our own forms.
+//!
+//! A graph is followed from its inputs to its score and never run operator by operator:
+//! what happens to a feature before a tree is pulled into the tree's thresholds, exactly,
+//! and before a linear model into its weights. What cannot be lowered is refused by name.
+//! The label output is ignored.
+//!
+//! Rules are those of ONNX Runtime, found by experiment where the specification is silent:
+//! - float graphs round inputs, thresholds and sums to single precision; graphs with double
+//!   inputs compare and add in double precision;
+//! - `base_values` are added last; an average is taken before them;
+//! - a single target gets no post transform but `PROBIT`;
+//! - two classes with one column of weights: the column scores the second class; weights
+//!   that are all at least 0 are its probability, else the score is a margin; `SOFTMAX` is
+//!   not applied to it;
+//! - a comparison with NaN does not hold, `BRANCH_NEQ` does, unless
+//!   `nodes_missing_value_tracks_true` says otherwise;
+//! - `BRANCH_MEMBER` compares numbers as they are; ONNX Runtime takes whole members only, and
+//!   with a member below 1 it also takes fractions for members, which is not followed.
+//!
+//! A classifier of two classes becomes one output, the second class's.
+//!
+//! **LightGBM and scikit-learn train in double precision.** Converters round thresholds and
+//! leaves to float, so rows near a threshold may go to the other side than in the trainer.
+//! No importer can undo that: prefer LightGBM's text format, and check with
+//! `tollgate model check` against the trainer's own predictions.
+
+mod column;
+mod ensemble;
+mod graph;
+mod linear;
+mod op;
+mod prepare;
+pub mod proto;
+mod region;
+mod scores;
+mod shapes;
+mod trees;
+mod trees_v3;
+mod trees_v5;
+
+use super::Source;
+use crate::failure::Result;
+use op::refused;
+use prost::Message;
+
+/// Newest version of `ai.onnx.ml` that we know.
+const NEWEST_ML: i64 = 5;
+
+/// Reads a model.
+///
+/// # Errors
+/// `MODEL` with node and attribute at fault, or with the name of what is not supported.
+pub fn onnx(bytes: &[u8]) -> Result<Source> {
+    let model = proto::ModelProto::decode(bytes).map_err(|error| refused(format!("not an ONNX model: {error}")))?;
+    // It stands last in the file.
+    if model.opset_import.is_empty() {
+        return Err(refused("names no set of operators; the file is cut short, or no ONNX model"));
+    }
+    if let Some(set) = model.opset_import.iter().find(|set| set.domain == "ai.onnx.ml" && set.version > NEWEST_ML) {
+        let message =
+            format!("ai.onnx.ml version {} is not supported; export version {NEWEST_ML} or older", set.version);
+        return Err(refused(message));
+    }
+    if !model.functions.is_empty() {
+        return Err(refused("functions defined in the file are not supported; inline them when exporting"));
+    }
+    let graph = model.graph.as_ref().ok_or_else(|| refused("not an ONNX model: it has no graph"))?;
+    graph::model(graph)
+}
