@@ -5,7 +5,6 @@
 //! is never presented as behaviour: its share is a reason of its own, `INSUFFICIENT_DATA_x`.
 
 use crate::cbor;
-use crate::decision::Decision;
 use crate::error::{Code, Error, Result, ensure};
 use crate::features::{FeatureRow, State};
 use crate::json::Writer;
@@ -116,14 +115,8 @@ impl Reasons {
 
     /// The stage that decided, where it was not the model; then groups by how much they
     /// raised the margin. `contributions` has a number per scored feature.
-    pub(crate) fn rank(
-        &self,
-        decision: &Decision,
-        policy: &Policy,
-        row: &FeatureRow,
-        contributions: &[f64],
-    ) -> Vec<Reason> {
-        let mut reasons: Vec<Reason> = self.stage(decision, policy).into_iter().collect();
+    pub(crate) fn rank(&self, source: Source, policy: &Policy, row: &FeatureRow, contributions: &[f64]) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = self.stage(source, policy).into_iter().collect();
         let mut sums = self.sums(row, contributions);
         while reasons.len() < self.most {
             let Some((at, contribution)) = strongest(&sums) else { break };
@@ -152,8 +145,8 @@ impl Reasons {
         sums
     }
 
-    fn stage(&self, decision: &Decision, policy: &Policy) -> Option<Reason> {
-        let (code, group) = match decision.source {
+    fn stage(&self, source: Source, policy: &Policy) -> Option<Reason> {
+        let (code, group) = match source {
             Source::CutOffs | Source::Segment(_) => return None,
             Source::SegmentCap(index) => (["SEGMENT_", &code_of(&policy.segments.get(index)?.name)].concat(), None),
             Source::Required(index) => (insufficient(&code_of(&policy.required.get(index)?.name)), None),

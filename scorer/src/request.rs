@@ -8,7 +8,6 @@
 //! Only `features` has to be there. Bad *values* lead to feature states; a request that
 //! is not of this form is an error that names the byte.
 
-use crate::decision::Event;
 use crate::error::{Code, Error, Result, ensure};
 use crate::features::{FeatureRow, Raw, State};
 use crate::limits;
@@ -52,17 +51,6 @@ impl Request {
         })?;
         ensure(reader.has_features, Code::Request, "request: no object named features")?;
         Ok(reader.finish())
-    }
-
-    /// What its record repeats; `count` is the counter unless it brings its own.
-    pub(crate) fn event(&self, count: u64) -> Event<'_> {
-        Event {
-            decision_id: self.decision_id.as_deref(),
-            correlation_id: self.correlation_id.as_deref(),
-            event_time: self.event_time,
-            unknown: &self.unknown,
-            counter: self.counter.unwrap_or(count),
-        }
     }
 }
 

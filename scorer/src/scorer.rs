@@ -86,7 +86,7 @@ impl Scorer {
     pub fn score_json(&self, json: &[u8], count: u64, scratch: &mut Scratch) -> Result<String> {
         let request = Request::parse(&self.schema, json)?;
         let decision = self.score(&request.row, scratch);
-        Ok(self.record(&decision, &request.row, request.event(count), scratch))
+        Ok(self.record(&decision, &request.row, event(&request, count), scratch))
     }
 
     /// The record of a decision on a row, with the reasons where it is not to allow.
@@ -126,8 +126,8 @@ impl Scorer {
             json.close();
         }
         json.close_list();
-        self.reasons.write(&mut json, &self.reasons.rank(&decision, &self.policy, row, &why), true);
-        json.object_text("record", &self.write_record(&decision, row, request.event(count), &why));
+        self.reasons.write(&mut json, &self.reasons.rank(decision.source, &self.policy, row, &why), true);
+        json.object_text("record", &self.write_record(&decision, row, event(&request, count), &why));
         Ok(json.finish())
     }
 
@@ -142,7 +142,7 @@ impl Scorer {
     fn write_record(&self, decision: &Decision, row: &FeatureRow, event: Event<'_>, why: &[f64]) -> String {
         let reasons = match decision.action {
             Action::Allow => Vec::new(),
-            _ => self.reasons.rank(decision, &self.policy, row, why),
+            _ => self.reasons.rank(decision.source, &self.policy, row, why),
         };
         let setting = Setting {
             schema: &self.schema,
@@ -240,6 +240,17 @@ impl Scorer {
             expected_cost: None,
             stand_ins: row.stand_ins(),
         }
+    }
+}
+
+/// What a record repeats of a request; `count` is the counter unless it brings its own.
+fn event(request: &Request, count: u64) -> Event<'_> {
+    Event {
+        decision_id: request.decision_id.as_deref(),
+        correlation_id: request.correlation_id.as_deref(),
+        event_time: request.event_time,
+        unknown: &request.unknown,
+        counter: request.counter.unwrap_or(count),
     }
 }
 

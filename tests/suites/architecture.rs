@@ -7,13 +7,14 @@ use tollgate_tests::root;
 use wasmparser::{ExternalKind, Parser, Payload};
 
 /// Modules of the core from low to high; one may use only those of the lines above it.
-const TIERS: [&[&str]; 8] = [
+const TIERS: [&[&str]; 9] = [
     &["limits", "math", "error", "action", "json"],
     &["cbor"],
     &["schema", "trust"],
     &["features", "model", "bundle"],
     &["calibrator", "request"],
     &["policy", "golden"],
+    &["reasons"],
     &["decision"],
     &["scorer"],
 ];
