@@ -9,6 +9,7 @@ pub mod cli;
 mod failure;
 pub mod import;
 pub mod keys;
+mod picture;
 pub mod sandbox;
 pub mod table;
 

@@ -299,6 +299,8 @@ fn every_command_explains_itself() {
         "model",
         "model predict",
         "model check",
+        "explain",
+        "importance",
         "bundle",
         "bundle build",
         "bundle verify",
@@ -329,4 +331,50 @@ fn linear_models_predict_their_sum() {
     assert!((second - 1.0 / (1.0 + 1.5f64.exp())).abs() < 1e-15, "{second}");
     shop.write("l.toml", "link = \"logistic\"\n[weights]\nage = \"x\"\n");
     shop.run("model predict l.toml --rows l.csv").refused(3, &["[MODEL]", "age"]);
+}
+
+#[test]
+fn decisions_are_explained() {
+    let shop = Workshop::new();
+    shop.run("bundle build signup --key k.key -o s.tollgate").expect(0);
+    let rows = shop.read("signup/rows.ndjson");
+    let risky = rows.lines().nth(38).expect("a risky row");
+    let shown = shop.pipe("explain s.tollgate --trust k.pub --svg w.svg", risky).expect(0).out;
+    assert!(shown.contains("average") && shown.contains("reason 1 INSUFFICIENT_DATA_SIGNUP_VELOCITY"), "{shown}");
+    assert!(shown.contains('█') && shown.contains("10 other features"), "{shown}");
+    let svg = shop.read("w.svg");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.matches("<rect").count() > 10);
+    let json = shop.pipe("explain s.tollgate --trust k.pub --json", risky).expect(0).json();
+    assert_eq!(json["record"]["action"], "challenge");
+    let table = shop.run("importance s.tollgate signup/rows.ndjson --trust k.pub --json --svg i.svg").expect(0).json();
+    let features = table["features"].as_array().expect("features");
+    let values: Vec<f64> = features.iter().filter_map(|feature| feature["mean_absolute"].as_f64()).collect();
+    assert!(values.len() == 22 && values.is_sorted_by(|a, b| a >= b), "{table}");
+    assert_eq!((table["rows"].as_u64(), shop.read("i.svg").matches("<rect").count()), (Some(40), 23));
+    shop.pipe("explain s.tollgate --trust k.pub", "[1]").expect(3);
+}
+
+/// What most often lies behind predictions that differ is said in a sentence.
+#[test]
+fn differences_are_diagnosed() {
+    let shop = Workshop::new();
+    let golden = shop.read("loan/golden.csv");
+    let raw: Vec<f64> = raw_column(&shop, "loan").iter().map(|text| text.parse().expect("a number")).collect();
+    let said = |numbers: &[f64]| {
+        let lines: Vec<String> = numbers.iter().map(|number| format!("{number:?}")).collect();
+        shop.write("expected.csv", format!("y0\n{}\n", lines.join("\n")));
+        let check = "model check loan/model.txt --rows loan/golden.csv --json --expected expected.csv";
+        let found = shop.run(check).expect(1).json();
+        found["likely_cause"].as_str().expect("a cause").to_owned()
+    };
+    let each = |change: &dyn Fn(f64) -> f64| raw.iter().map(|number| change(*number)).collect::<Vec<_>>();
+    assert!(golden.lines().count() > 3);
+    assert!(said(&each(&|x| x + 0.5)).contains("off by 0.5"), "a base score");
+    assert!(said(&each(&|x| x / 7.0)).contains("factor"), "an average");
+    assert!(said(&each(&|x| 1.0 / (1.0 + (-x).exp()))).contains("other kind of output"), "probabilities");
+    assert!(said(&each(&|x| f64::from(x as f32))).contains("float32"), "single precision");
+    let mut one = raw.clone();
+    one[0] += 1.0;
+    one[1] -= 1.0;
+    assert!(said(&one).contains("no common cause"));
 }

@@ -75,6 +75,7 @@ pub struct Reason {
     pub contribution: Option<f64>,
     /// The next one is nearly as strong.
     near_tie: bool,
+    /// The group whose texts tell it; none where data is missing or a stage decided.
     group: Option<usize>,
 }
 
@@ -125,7 +126,12 @@ impl Reasons {
             let near_tie = contribution - next <= NEAR_TIE * contribution;
             let code = self.code_at(at);
             if reasons.iter().all(|reason| reason.code != code) {
-                reasons.push(Reason { code, contribution: Some(contribution), near_tie, group: Some(at.0) });
+                reasons.push(Reason {
+                    code,
+                    contribution: Some(contribution),
+                    near_tie,
+                    group: (!at.1).then_some(at.0),
+                });
             }
         }
         reasons
@@ -146,15 +152,13 @@ impl Reasons {
     }
 
     fn stage(&self, source: Source, policy: &Policy) -> Option<Reason> {
-        let (code, group) = match source {
+        let code = match source {
             Source::CutOffs | Source::Segment(_) => return None,
-            Source::SegmentCap(index) => (["SEGMENT_", &code_of(&policy.segments.get(index)?.name)].concat(), None),
-            Source::Required(index) => (insufficient(&code_of(&policy.required.get(index)?.name)), None),
-            Source::MissingCap(feature) | Source::MissingFloor(feature) => {
-                (insufficient(self.code(feature.0)), self.group_of.get(feature.0).copied())
-            }
+            Source::SegmentCap(index) => ["SEGMENT_", &code_of(&policy.segments.get(index)?.name)].concat(),
+            Source::Required(index) => insufficient(&code_of(&policy.required.get(index)?.name)),
+            Source::MissingCap(feature) | Source::MissingFloor(feature) => insufficient(self.code(feature.0)),
         };
-        Some(Reason { code, contribution: None, near_tie: false, group })
+        Some(Reason { code, contribution: None, near_tie: false, group: None })
     }
 
     fn code_at(&self, (group, stand_in): (usize, bool)) -> String {

@@ -1,6 +1,8 @@
 //! The `tollgate` command: one file a subcommand.
 
 mod bundle;
+mod check;
+mod explain;
 mod keys;
 mod model;
 mod module;
@@ -44,6 +46,10 @@ enum Command {
     Bundle(bundle::BundleCommand),
     /// Decide for rows of features: one decision record a line.
     Score(score::Score),
+    /// Explain one decision: what each feature adds to the risk, as bars and as a picture.
+    Explain(explain::Explain),
+    /// Which features matter over many rows: mean absolute contribution.
+    Importance(explain::Importance),
     /// Work out cut-offs from costs.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -60,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Model(command) => command.run(),
         Command::Bundle(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Importance(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Module(command) => command.run(),

@@ -1,11 +1,12 @@
 //! `tollgate model`: a bare model in the sandbox.
 
+use super::check::{Cause, Evidence};
 use super::output::{self, Output};
 use crate::author;
 use crate::failure::{Failure, Result};
 use crate::import::{Format, Source};
 use crate::keys;
-use crate::sandbox::{Bounds, Sandbox};
+use crate::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
 use crate::table::{Codes, Table};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -78,10 +79,13 @@ pub(super) struct Check {
     json: bool,
 }
 
-/// Predictions, row by row.
-struct Predictions {
+/// A bare model in the sandbox, with the rows to predict.
+struct Predictor {
+    instance: Instance,
+    bundle: LoadedBundle,
+    rows: Vec<f64>,
+    width: usize,
     outputs: usize,
-    values: Vec<f64>,
 }
 
 impl ModelCommand {
@@ -95,7 +99,9 @@ impl ModelCommand {
 
 impl Predict {
     fn run(&self) -> Result<()> {
-        let Predictions { outputs, values } = self.input.predict()?;
+        let mut predictor = self.input.predictor()?;
+        let outputs = predictor.outputs;
+        let values = predictor.predict(self.input.output == Kind::Probability)?;
         let mut output = Output::new();
         let header: Vec<String> = (0..outputs).map(|index| format!("y{index}")).collect();
         output.line(header.join(","))?;
@@ -109,13 +115,12 @@ impl Predict {
 }
 
 impl Input {
-    /// Signs the model with a key that lives for this call, loads it, and predicts.
-    fn predict(&self) -> Result<Predictions> {
+    /// Signs the model with a key that lives for this call and loads it.
+    fn predictor(&self) -> Result<Predictor> {
         let mut source = Source::read(&self.model, self.format, self.iterations)?;
         if let (Kind::Leaf, Source::Forest(forest)) = (self.output, source.clone()) {
             source = Source::Forest(forest.into_leaf_numbers());
         }
-        let outputs = source.outputs();
         let codes = match &self.schema {
             None => Codes::new(),
             Some(path) => author::codes_of(&author::BundleSource::read(path)?.features),
@@ -126,15 +131,32 @@ impl Input {
         let sandbox = Sandbox::new(Bounds { memory_bytes: 2 << 30, ..Bounds::default() })?;
         let mut instance = sandbox.instance()?;
         let bundle = instance.load(&file, &[key.verifying_key().to_bytes()], None, None)?;
-        let response = self.output == Kind::Probability;
-        let values = instance.predict(bundle, &rows, source.features().len(), outputs, response)?;
-        Ok(Predictions { outputs, values })
+        Ok(Predictor { instance, bundle, rows, width: source.features().len(), outputs: source.outputs() })
+    }
+}
+
+impl Predictor {
+    fn predict(&mut self, response: bool) -> Result<Vec<f64>> {
+        Ok(self.instance.predict(self.bundle, &self.rows, self.width, self.outputs, response)?)
+    }
+
+    /// Predictions for the same rows in single precision.
+    fn predict_single(&mut self, response: bool) -> Result<Vec<f64>> {
+        let rows: Vec<f64> = self.rows.iter().map(|value| f64::from(*value as f32)).collect();
+        Ok(self.instance.predict(self.bundle, &rows, self.width, self.outputs, response)?)
+    }
+
+    /// Per row, whether a value is missing.
+    fn missing(&self) -> Vec<bool> {
+        self.rows.chunks(self.width.max(1)).map(|row| row.iter().any(|value| value.is_nan())).collect()
     }
 }
 
 impl Check {
     fn run(&self) -> Result<()> {
-        let Predictions { outputs, values } = self.input.predict()?;
+        let mut predictor = self.input.predictor()?;
+        let outputs = predictor.outputs;
+        let values = predictor.predict(self.input.output == Kind::Probability)?;
         let table = Table::read(&self.expected)?;
         let expected = match &self.column {
             Some(column) => table.numbers(column)?,
@@ -149,10 +171,11 @@ impl Check {
             let message = format!("{} rows predicted, {} expected", values.len() / outputs, expected.len() / outputs);
             return Err(Failure::refused("TABLE", message));
         }
-        self.report(&values, &expected, outputs)
+        self.report(&mut predictor, &values, &expected)
     }
 
-    fn report(&self, values: &[f64], expected: &[f64], outputs: usize) -> Result<()> {
+    fn report(&self, predictor: &mut Predictor, values: &[f64], expected: &[f64]) -> Result<()> {
+        let outputs = predictor.outputs;
         let rows = values.chunks(outputs).zip(expected.chunks(outputs)).enumerate();
         let off: Vec<(usize, f64, f64)> = rows
             .filter_map(|(row, (got, want))| {
@@ -164,6 +187,8 @@ impl Check {
             .collect();
         let total = values.len() / outputs;
         let worst = off.iter().max_by(|a, b| (a.1 - a.2).abs().total_cmp(&(b.1 - b.2).abs()));
+        let rows_off: Vec<usize> = off.iter().map(|(row, ..)| *row).collect();
+        let cause = if off.is_empty() { None } else { Some(self.cause(predictor, values, expected, &rows_off)?) };
         output::facts(
             self.json,
             &json!({
@@ -173,12 +198,27 @@ impl Check {
                 "worst": worst.map(|(row, got, want)| json!({
                     "row": row + 1, "got": got, "expected": want, "distance": (got - want).abs(),
                 })),
+                "likely_cause": cause.map(|cause| cause.to_string()),
             }),
         )?;
         if off.is_empty() {
             return Ok(());
         }
         Err(Failure::finding("PREDICTIONS_DIFFER", format!("{} of {total} rows differ", off.len())))
+    }
+
+    /// Tries what most often lies behind a difference.
+    fn cause(&self, predictor: &mut Predictor, values: &[f64], expected: &[f64], off: &[usize]) -> Result<Cause> {
+        let response = self.input.output == Kind::Probability;
+        let evidence = Evidence {
+            got: values,
+            expected,
+            other_kind: &predictor.predict(!response)?,
+            from_single: &predictor.predict_single(response)?,
+            missing: &predictor.missing(),
+            off,
+        };
+        Ok(evidence.cause())
     }
 
     fn agrees(&self, got: f64, want: f64) -> bool {

@@ -50,9 +50,9 @@ pub(super) struct Score {
 }
 
 /// One line of input: its number, and a request or why there is none.
-struct Line {
-    number: usize,
-    request: Result<String, String>,
+pub(super) struct Line {
+    pub(super) number: usize,
+    pub(super) request: Result<String, String>,
 }
 
 impl Score {
@@ -99,9 +99,7 @@ impl Score {
         let Some(path) = path else { return Ok(ndjson(io::stdin().lock())) };
         let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
         progress.set_length(file.metadata().map_or(0, |metadata| metadata.len()));
-        let reader = BufReader::new(progress.wrap_read(file));
-        let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        if is_csv { csv_lines(reader, kinds) } else { Ok(ndjson(reader)) }
+        lines_of(progress.wrap_read(file), path, kinds)
     }
 
     /// A bar on stderr, where stderr is a terminal and stdout is not.
@@ -112,6 +110,17 @@ impl Score {
         let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {eta} left");
         ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
     }
+}
+
+/// The lines of a file: CSV where its name ends so, else NDJSON.
+pub(super) fn lines_of(
+    reader: impl Read + 'static,
+    path: &Path,
+    kinds: BTreeMap<String, String>,
+) -> Result<Box<dyn Iterator<Item = Line>>> {
+    let reader = BufReader::new(reader);
+    let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    if is_csv { csv_lines(reader, kinds) } else { Ok(ndjson(reader)) }
 }
 
 /// Lines of JSON; a line beyond the request limit is an error, not a memory problem.
@@ -211,7 +220,7 @@ fn csv_request(headers: &csv::StringRecord, record: &csv::StringRecord, kinds: &
 }
 
 /// Kinds by feature name, from the module's own description.
-fn kinds(description: &str) -> BTreeMap<String, String> {
+pub(super) fn kinds(description: &str) -> BTreeMap<String, String> {
     let described: Value = serde_json::from_str(description).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let features = described["features"].as_array().into_iter().flatten();
