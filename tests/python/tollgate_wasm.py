@@ -53,15 +53,23 @@ class Result(NamedTuple):
 class Tollgate:
     """One instance of the module, for one thread. Handles are what `load` returns."""
 
-    def __init__(self, wasm_bytes: bytes, memory_bytes: int = 512 << 20) -> None:
-        """Compiles the module and starts an instance that may use so much memory."""
+    def __init__(
+        self, wasm_bytes: bytes, memory_bytes: int = 512 << 20, fuel: int | None = None
+    ) -> None:
+        """Compiles the module and starts an instance that may use so much memory.
+
+        With `fuel` it also counts instructions: each takes about one unit.
+        """
         config = Config()
+        config.consume_fuel = fuel is not None
         config.wasm_simd = True
         config.wasm_relaxed_simd = False
         config.cranelift_nan_canonicalization = True
         engine = Engine(config)
         self._store = Store(engine)
         self._store.set_limits(memory_size=memory_bytes, instances=1, memories=1)
+        if fuel is not None:
+            self._store.set_fuel(fuel)
         # An empty linker: a module that wants an import is refused here.
         instance = Linker(engine).instantiate(self._store, Module(engine, wasm_bytes))
         exports = instance.exports(self._store)
@@ -83,6 +91,11 @@ class Tollgate:
             pinned = 0 if digest is None else wanted
             status = self._call("load", file, len(bundle), trusted, len(keys), pinned, now_ms)
         return self._checked(status)
+
+    @property
+    def fuel(self) -> int:
+        """What is left of the fuel."""
+        return self._store.get_fuel()
 
     def unload(self, handle: int) -> None:
         """Frees a bundle."""
@@ -144,6 +157,21 @@ class Tollgate:
             outputs = self._read(results, rows * row.size)
         self._checked(status)
         return list(row.iter_unpack(outputs))
+
+    def explain_json(self, handle: int, request: bytes) -> bytes:
+        """Decides a JSON request; returns the explanation with the record in it, as JSON."""
+        with self._lend(request) as (json_text,):
+            self._checked(self._call("explain_json", handle, json_text, len(request)))
+            return self._output()
+
+    def contributions(self, handle: int, values: Numbers) -> list[tuple[float, ...]]:
+        """Per row, what each scored feature adds to each output, then that on average."""
+        packed, about = _packed(values), self.describe(handle)
+        rows = _rows(packed, about["scored_features"])
+        row = struct.Struct(f"<{about['outputs'] * (about['scored_features'] + 1)}d")
+        with self._lend(packed, bytes(rows * row.size)) as (numbers, results):
+            self._checked(self._call("contributions", handle, numbers, rows, results))
+            return list(row.iter_unpack(self._read(results, rows * row.size)))
 
     def ed25519_verify(self, key: bytes, message: bytes, signature: bytes) -> bool:
         """Verifies a signature as strictly as bundles are."""

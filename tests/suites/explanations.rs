@@ -3,8 +3,8 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tollgate_host::sandbox::Bounds;
-use tollgate_tests::{Wasmtime, root};
 use tollgate_tests::{Runtime, runtimes};
+use tollgate_tests::{Wasmtime, root};
 
 /// The signup bundle of the recorded decisions, its key, and its requests.
 fn signup() -> (Vec<u8>, Vec<u8>, Vec<String>) {
@@ -14,13 +14,13 @@ fn signup() -> (Vec<u8>, Vec<u8>, Vec<String>) {
     (read("bundle.tollgate"), read("trust.key"), requests.lines().map(String::from).collect())
 }
 
-fn records() -> Vec<(String, Value)> {
+fn records() -> Vec<Value> {
     let (bundle, key, requests) = signup();
     let mut all = Vec::new();
     for runtime in &mut runtimes() {
         runtime.load(&bundle, &key, None, None).expect("loads");
         let decided = requests.iter().filter_map(|request| runtime.score_json(request.as_bytes()).ok());
-        all.extend(decided.map(|record| (runtime.name().to_owned(), serde_json::from_str(&record).expect("JSON"))));
+        all.extend(decided.map(|record| serde_json::from_str(&record).expect("JSON")));
     }
     all
 }
@@ -28,7 +28,7 @@ fn records() -> Vec<(String, Value)> {
 #[test]
 fn reasons_are_adverse_ranked_and_few() {
     let (mut with, mut without) = (0, 0);
-    for (_, record) in records() {
+    for record in records() {
         let reasons = record["reasons"].as_array().expect("a list");
         if record["action"] == "allow" {
             assert!(reasons.is_empty(), "{record}");
@@ -51,7 +51,7 @@ fn reasons_are_adverse_ranked_and_few() {
 #[test]
 fn the_stage_that_decided_comes_first() {
     let mut met = BTreeMap::new();
-    for (_, record) in records() {
+    for record in records() {
         let source = record["source"].as_str().expect("text").to_owned();
         let first = &record["reasons"][0];
         let code = first["code"].as_str().unwrap_or_default().to_owned();
