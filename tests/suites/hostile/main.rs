@@ -3,6 +3,7 @@
 
 mod contents;
 mod documents;
+mod reasons;
 mod signatures;
 
 use tollgate_scorer::Code;
