@@ -1,10 +1,11 @@
 //! Models with the predictions of their trainers, case by case, one folder each.
 
 use crate::forge::{key, public};
-use crate::{Runtime, Wasmtime, doubles};
+use crate::{Native, Runtime, Wasmtime, doubles};
 use std::path::{Path, PathBuf};
 use tollgate_host::author;
 use tollgate_host::import::Source;
+use tollgate_host::sandbox::Bounds;
 use tollgate_host::table::{Codes, Table};
 
 /// Whether a parity case counts: documented disagreements are no result in either direction.
@@ -81,6 +82,32 @@ pub fn grid_case(
     let want = doubles(&case.join("response.f64"));
     let close = |got: f64, want: f64| same_bits(got, want) || (got - want).abs() <= tolerance * (1.0 + want.abs());
     raw_off + responses.iter().zip(&want).filter(|(got, want)| !close(**got, **want)).count()
+}
+
+/// Scores every case of a trained grid in Wasmtime and natively, see [`grid_case`]; returns
+/// how many cases there are.
+///
+/// # Panics
+/// When a number is off, naming every case that has one.
+pub fn check_grid(grid: &Path, tolerance: f64) -> usize {
+    let mut wasmtime = Wasmtime::new(Bounds { memory_bytes: 1 << 30, ..Bounds::default() });
+    let mut native = Native::default();
+    let (mut cases, mut rows, mut off) = (0, 0, Vec::new());
+    for case in folders(grid) {
+        let meta = json(&case.join("meta.json"));
+        let model = meta["model"].as_str().unwrap_or("model.txt");
+        cases += 1;
+        rows += meta["rows"].as_u64().unwrap_or(0);
+        for runtime in [&mut wasmtime as &mut dyn Runtime, &mut native] {
+            let wrong = grid_case(&case, model, &meta, tolerance, runtime);
+            if wrong > 0 {
+                off.push(format!("{} on {}: {wrong} numbers", case.display(), runtime.name()));
+            }
+        }
+    }
+    eprintln!("grid: {cases} models, {rows} rows, raw scores compared bit by bit");
+    assert!(off.is_empty(), "{}", off.join("\n"));
+    cases
 }
 
 /// Explains a case of a trained grid that has `contributions.f64`. Returns how many numbers
