@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use tollgate_host::author;
+use tollgate_host::import::{self, Source};
 use tollgate_host::sandbox::Bounds;
+use tollgate_tests::forge::{key, public};
 use tollgate_tests::{Runtime, runtimes};
 use tollgate_tests::{Wasmtime, root};
 
@@ -109,5 +112,19 @@ fn groups_sum_up(explanation: &Value, features: &[Value]) {
         assert!((sum - contribution).abs() < 1e-12, "{reason}: {sum}");
         let told = reason["text"].as_object().is_some_and(|texts| !texts.is_empty());
         assert!(!(stood_in && told), "missing data is never told as behaviour: {reason}");
+    }
+}
+
+/// Linear models have a closed form: weight times the distance from the mean.
+#[test]
+fn linear_models_are_explained_by_hand() {
+    let text = "intercept = 1.0\nlink = \"identity\"\n[weights]\na = 2.0\nb = -0.5\n[means]\na = 3.0\n";
+    let source = Source::Linear(import::linear(text).expect("reads"));
+    let file = author::bare(&source, &key(1)).expect("signs");
+    for runtime in &mut runtimes() {
+        runtime.load(&file, &public(1), None, None).expect("loads");
+        // Two (5 - 3) is 4, minus a half of 8 is -4, and 1 + 2 times 3 is 7 on average.
+        assert_eq!(runtime.contributions(&[5.0, 8.0], 2, 1).expect("explains"), [4.0, -4.0, 7.0]);
+        assert_eq!(runtime.predict(&[5.0, 8.0], 2, 1, false), [7.0]);
     }
 }
