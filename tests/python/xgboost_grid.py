@@ -21,6 +21,9 @@ from xgboost_cases import Case, all_cases, train
 from xgboost_rows import Floats, Splits, finite, prediction_rows, read_splits
 
 
+EXPLAINED_ROWS = 100
+
+
 def load(document: dict[str, Any] | bytes) -> xgb.Booster:
     """A freshly loaded booster on one thread."""
     raw = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -106,8 +109,10 @@ def write_case(case: Case, out: Path) -> str:
     (folder / file).write_bytes(raw)
     response = responses(case, document, rows)
     arrays = {"X": rows, "raw": margins, "response": response}
-    if case.finite and case.after is None and case.edit is None:
-        arrays["contributions"] = explain(case, load(raw), rows)
+    if case.after is None and case.edit is None:
+        # A DMatrix, which explanations need, takes no infinities.
+        arrays["explained_X"] = finite(rows)[:EXPLAINED_ROWS]
+        arrays["contributions"] = explain(case, load(raw), arrays["explained_X"])
     for name, values in arrays.items():
         (folder / f"{name}.f64").write_bytes(np.ascontiguousarray(values).tobytes())
     meta = {

@@ -110,7 +110,8 @@ pub fn check_grid(grid: &Path, tolerance: f64) -> usize {
     cases
 }
 
-/// Explains a case of a trained grid that has `contributions.f64`. Returns how many numbers
+/// Explains a case of a trained grid that has `contributions.f64`, and `explained_X.f64` where
+/// these are of other rows than `X.f64`. Returns how many numbers
 /// are off by more than `tolerance` of the margin's scale; `None` where the model is refused
 /// because nobody knows how much training data its leaves saw.
 pub fn contributions_case(case: &Path, model: &str, tolerance: f64, runtime: &mut dyn Runtime) -> Option<usize> {
@@ -119,8 +120,10 @@ pub fn contributions_case(case: &Path, model: &str, tolerance: f64, runtime: &mu
     let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{}: {failure}", case.display()));
     runtime.load(&file, &public(1), None, None).unwrap_or_else(|code| panic!("{}: {code:?}", case.display()));
     let (width, outputs) = (source.features().len(), source.outputs());
-    let got = runtime.contributions(&doubles(&case.join("X.f64")), width, outputs).ok()?;
-    let (want, raw) = (doubles(&case.join("contributions.f64")), doubles(&case.join("raw.f64")));
+    let own = case.join("explained_X.f64");
+    let rows = doubles(&if own.exists() { own } else { case.join("X.f64") });
+    let got = runtime.contributions(&rows, width, outputs).ok()?;
+    let (want, raw) = (doubles(&case.join("contributions.f64")), runtime.predict(&rows, width, outputs, false));
     assert_eq!(got.len(), want.len(), "{}", case.display());
     let mut off = 0;
     for ((got, want), margin) in got.chunks(width + 1).zip(want.chunks(width + 1)).zip(raw) {
