@@ -20,7 +20,6 @@ from lightgbm_data import make_data
 from xgboost_cases import Case, all_cases, train
 from xgboost_rows import Floats, Splits, finite, prediction_rows, read_splits
 
-
 EXPLAINED_ROWS = 100
 
 

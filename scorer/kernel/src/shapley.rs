@@ -253,14 +253,20 @@ impl Shapley {
         Some(z)
     }
 
-    /// Adds a tree; returns the most distinct features on a way.
-    fn push_tree(&mut self, nodes: &[TreeNode], covers: &[f64], streams: &Streams<'_>) -> usize {
-        let places = places(nodes);
-        let place = |at: usize| places.get(at).copied().unwrap_or_default();
+    /// Makes room for a tree's turns; returns where it starts.
+    fn reserve_turns(&mut self, nodes: &[TreeNode]) -> usize {
         let first = self.turns.len();
         let inner = nodes.iter().filter(|node| matches!(node, TreeNode::Inner { .. })).count();
         let none = Turn { condition: 0, feature: 0, children: [0; 2], repeat: FIRST, shares: [0.0; 2] };
         self.turns.resize(first + inner, none);
+        first
+    }
+
+    /// Adds a tree; returns the most distinct features on a way.
+    fn push_tree(&mut self, nodes: &[TreeNode], covers: &[f64], streams: &Streams<'_>) -> usize {
+        let places = places(nodes);
+        let place = |at: usize| places.get(at).copied().unwrap_or_default();
+        let first = self.reserve_turns(nodes);
         let mut most = 0;
         // The turns on the way to the current node, each with the number of distinct
         // features so far, its feature and itself as a repeat would see it.
