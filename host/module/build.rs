@@ -62,12 +62,23 @@ fn compile(root: &Path, out: &Path) -> PathBuf {
         .args(["build", "--locked", "--package", "tollgate-wasm", "--profile", "module", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target)
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
+        .env("CARGO_ENCODED_RUSTFLAGS", format!("{FLAGS}{}", short_paths(root)))
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER")
         .status();
     assert!(status.is_ok_and(|status| status.success()), "tollgate.wasm did not build");
     target.join(TARGET).join("module/tollgate.wasm")
+}
+
+/// Panics name the files they stand in: without the paths of this machine the module is the
+/// same wherever it is built, and smaller.
+fn short_paths(root: &Path) -> String {
+    let home = env::var("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|_| env::var("HOME").map(|home| Path::new(&home).join(".cargo")));
+    let registry = home.ok().and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
+    let sources = registry.into_iter().flatten().flatten().map(|entry| entry.path());
+    let roots = sources.chain(root.canonicalize().ok());
+    roots.map(|root| format!("\u{1f}--remap-path-prefix={}=", root.display())).collect()
 }
 
 fn optimise(from: &Path, to: &Path) -> bool {

@@ -66,8 +66,8 @@ impl Writer {
     /// A number; one that is not finite has no JSON and is written as null.
     pub(crate) fn number(&mut self, key: &str, value: Option<f64>) {
         match value.filter(|value| value.is_finite()) {
-            // Debug is the shortest form that reads back, with an exponent where long.
-            Some(value) => self.raw(key, format_args!("{value:?}")),
+            // The shortest form that reads back, with an exponent where long.
+            Some(value) => self.raw(key, format_args!("{}", zmij::Buffer::new().format_finite(value))),
             None => self.null(key),
         }
     }

@@ -54,7 +54,7 @@ pub use decision::{Decision, Event};
 pub use error::{Code, Error, Result};
 pub use features::{FeatureRow, Raw, State};
 pub use golden::GoldenWire;
-pub use model::{Margin, Model, Scratch};
+pub use model::{Margin, Model, Rows, Scratch};
 pub use policy::{CostMatrix, Costs, CutOffs, Policy, Source};
 pub use reasons::{DEFAULT_MOST, GroupWire, Reasons, ReasonsWire};
 pub use request::Request;

@@ -250,11 +250,12 @@ impl Categories {
         ensure(!values.is_empty(), Code::Schema, "schema: category without values, feature")?;
         let short = values.iter().all(|value| value.len() <= limits::NAME_BYTES);
         ensure(short, Code::Limit, "schema: category name too long, feature")?;
-        let name_of = |code: &usize| values.get(*code).copied().unwrap_or_default();
-        let mut sorted: Vec<usize> = (0..values.len()).collect();
-        sorted.sort_unstable_by(|a, b| name_of(a).cmp(name_of(b)));
-        let unique = sorted.is_sorted_by(|a, b| name_of(a) < name_of(b));
-        ensure(unique, Code::Schema, "schema: category stands twice, feature")?;
+        // By a map, name by name: a sort is code that travels with every module.
+        let mut codes = BTreeMap::new();
+        for (code, name) in values.iter().enumerate() {
+            ensure(codes.insert(*name, code).is_none(), Code::Schema, "schema: category stands twice, feature")?;
+        }
+        let sorted = codes.into_values().collect();
         Ok(Self { names: values.iter().map(|name| String::from(*name)).collect(), sorted })
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result, ensure};
 use crate::features::FeatureRow;
 use crate::golden;
 use crate::json::Writer;
-use crate::model::{Model, Risk, Scratch};
+use crate::model::{Model, Risk, Rows, Scratch};
 use crate::policy::{Policy, Source};
 use crate::reasons::Reasons;
 use crate::request::Request;
@@ -64,7 +64,26 @@ impl Scorer {
         if let Some(group) = self.policy.absent_group(row) {
             return self.fall_back(row, Source::Required(group));
         }
-        let Risk { margin, by_link } = self.model.risk(row.values(), scratch);
+        let risk = self.model.risk(row.values(), scratch);
+        self.decide(row, risk)
+    }
+
+    /// Decides for many rows at once, as [`Scorer::score`] does for each; `tell` is told the
+    /// number of each row and its decision.
+    pub fn score_rows(&self, rows: &[FeatureRow], scratch: &mut Scratch, mut tell: impl FnMut(usize, Decision)) {
+        self.model.risks(rows.iter().map(FeatureRow::values), scratch, |index, risk| {
+            let Some(row) = rows.get(index) else { return };
+            tell(
+                index,
+                match self.policy.absent_group(row) {
+                    Some(group) => self.fall_back(row, Source::Required(group)),
+                    None => self.decide(row, risk),
+                },
+            );
+        });
+    }
+
+    fn decide(&self, row: &FeatureRow, Risk { margin, by_link }: Risk) -> Decision {
         let probability = self.calibrator.apply(margin, by_link);
         let ruling = self.policy.rule(&self.schema, row, probability);
         Decision {
@@ -163,6 +182,11 @@ impl Scorer {
     pub fn predict<'s>(&self, row: &[f64], response: bool, scratch: &'s mut Scratch) -> Result<&'s [f64]> {
         ensure(row.len() == self.model.features().len(), Code::Misuse, "predict: wrong number of values")?;
         Ok(if response { self.model.response(row, scratch) } else { self.model.raw(row, scratch) })
+    }
+
+    /// The model's own outputs for many rows of its features, row by row.
+    pub fn predict_rows<'s>(&self, rows: &Rows<'_>, response: bool, scratch: &'s mut Scratch) -> &'s [f64] {
+        if response { self.model.response_rows(rows, scratch) } else { self.model.raw_rows(rows, scratch) }
     }
 
     /// Why a row of the model's features has its raw scores, see [`Model::contributions`].

@@ -8,7 +8,9 @@ Each folder of VECTORS_DIR holds `bundle.tollgate`, `trust.key`, `requests.ndjso
 from __future__ import annotations
 
 import argparse
+import struct
 import sys
+from array import array
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -37,7 +39,8 @@ def main() -> int:
     passed = failed = 0
     for folder in sorted(path for path in arguments.vectors.iterdir() if path.is_dir()):
         try:
-            tallies = {"records": records(gate, folder), "rows": rows(gate, folder)}
+            suites = {"records": records, "rows": rows, "predictions": predictions}
+            tallies = {what: suite(gate, folder) for what, suite in suites.items()}
         except (TollgateError, OSError, ValueError) as error:
             print(f"{folder.name}: not run: {error}")
             failed += 1
@@ -78,6 +81,29 @@ def rows(gate: Tollgate, folder: Path) -> Tally:
     both = zip(pieces(got, RESULT.size), singles, strict=True)
     results = [batch if batch == row else b"batch and row differ" for batch, row in both]
     return compare("row", results, expected)
+
+
+def predictions(gate: Tollgate, folder: Path) -> Tally:
+    """Predicts rows at once, each alone, and column by column: the same bits."""
+    handle = load(gate, folder)
+    about = gate.describe(handle)
+    width, scored = len(about["features"]), about["scored_features"]
+    values = array("d", (folder / "rows.f64").read_bytes())
+    table = [values[at : at + scored] for at in range(0, len(values), width)]
+    flat = array("d", (value for row in table for value in row))
+    columns = array("d", (row[feature] for feature in range(scored) for row in table))
+    alone = [gate.predict(handle, row)[0] for row in table]
+    together = gate.predict(handle, flat)
+    by_column = gate.predict(handle, columns, columns=True)
+    gate.unload(handle)
+    packed = [
+        [struct.pack(f"{len(row)}d", *row) for row in rows] for rows in (alone, together, by_column)
+    ]
+    agree = [
+        first if first == second else b"differ"
+        for first, second in zip(packed[1], packed[2], strict=True)
+    ]
+    return compare("prediction", agree, packed[0])
 
 
 def load(gate: Tollgate, folder: Path) -> int:

@@ -146,14 +146,18 @@ class Tollgate:
         return self._output()
 
     def predict(
-        self, handle: int, values: Numbers, response: bool = False
+        self, handle: int, values: Numbers, response: bool = False, columns: bool = False
     ) -> list[tuple[float, ...]]:
-        """The model's outputs for rows of its scored features, a tuple a row."""
+        """The model's outputs for rows of its scored features, a tuple a row.
+
+        With `columns`, all values of the first feature come first, then those of the second.
+        """
         packed, about = _packed(values), self.describe(handle)
         rows = _rows(packed, about["scored_features"])
         row = struct.Struct(f"<{about['outputs']}d")
         with self._lend(packed, bytes(rows * row.size)) as (at, results):
-            status = self._call("predict", handle, at, rows, int(response), results)
+            call = "predict_columns" if columns else "predict"
+            status = self._call(call, handle, at, rows, int(response), results)
             outputs = self._read(results, rows * row.size)
         self._checked(status)
         return list(row.iter_unpack(outputs))

@@ -58,7 +58,8 @@ pub fn parity_case(case: &Path, model: &str, meta: &serde_json::Value, wasmtime:
 }
 
 /// Scores a case of a trained grid: `X.f64`, `raw.f64` and `response.f64` beside the model,
-/// little-endian doubles. Raw scores must agree to the bit, responses within `tolerance`.
+/// little-endian doubles. Raw scores must agree to the bit, all rows at once and each alone,
+/// responses within `tolerance`.
 /// Returns how many numbers are off.
 pub fn grid_case(
     case: &Path,
@@ -75,7 +76,10 @@ pub fn grid_case(
     let raw = runtime.predict(&rows, width, outputs, false);
     let want = doubles(&case.join("raw.f64"));
     assert_eq!(raw.len(), want.len(), "{}", case.display());
-    let raw_off = raw.iter().zip(&want).filter(|(got, want)| !same_bits(**got, **want)).count();
+    let differ = |got: &[f64]| got.iter().zip(&want).filter(|(got, want)| !same_bits(**got, **want)).count();
+    let alone = runtime.predict_alone(&rows, width, outputs);
+    assert_eq!(alone.len(), want.len(), "{}", case.display());
+    let raw_off = differ(&raw) + differ(&alone);
     // Responses go through exp: ours is the same on every machine, the trainer's is its
     // own platform's, so they agree to rounding and not to the bit.
     let responses = runtime.predict(&rows, width, outputs, true);

@@ -2,7 +2,7 @@
 
 use tollgate_host::sandbox::{Bounds, Instance, LoadedBundle, Sandbox, ScoreError};
 use tollgate_scorer::trust::TrustedKeys;
-use tollgate_scorer::{BundleDigest, Code, Scorer, Scratch, Trust, verify};
+use tollgate_scorer::{BundleDigest, Code, Rows, Scorer, Scratch, Trust, verify};
 
 /// One way of running the core; holds at most one bundle that serves.
 pub trait Runtime {
@@ -18,8 +18,12 @@ pub trait Runtime {
     /// # Errors
     /// The error text.
     fn score_json(&mut self, request: &[u8]) -> Result<String, String>;
-    /// The model's raw scores, or responses.
+    /// The model's raw scores, or responses, all rows at once.
     fn predict(&mut self, rows: &[f64], width: usize, outputs: usize, response: bool) -> Vec<f64>;
+    /// Raw scores, row by row: another way through the kernel.
+    fn predict_alone(&mut self, rows: &[f64], width: usize, outputs: usize) -> Vec<f64> {
+        rows.chunks(width).flat_map(|row| self.predict(row, width, outputs, false)).collect()
+    }
     /// What each value contributes to each output, and behind these the expectation.
     ///
     /// # Errors
@@ -67,8 +71,7 @@ impl Runtime for Native {
     fn predict(&mut self, rows: &[f64], width: usize, _: usize, response: bool) -> Vec<f64> {
         let Some(scorer) = &self.scorer else { return Vec::new() };
         let mut scratch = Scratch::default();
-        let predicted = rows.chunks(width).map(|row| scorer.predict(row, response, &mut scratch).map(<[f64]>::to_vec));
-        predicted.filter_map(Result::ok).flatten().collect()
+        scorer.predict_rows(&Rows::by_row(rows, width), response, &mut scratch).to_vec()
     }
 
     fn contributions(&mut self, rows: &[f64], width: usize, _: usize) -> Result<Vec<f64>, Code> {

@@ -7,7 +7,7 @@ use tollgate_scorer::Code;
 use wasmtime::{Memory, Store, StoreLimits, TypedFunc};
 
 /// Rows that one call predicts at most, so that no call runs into its deadline.
-const PREDICT_ROWS: usize = 1024;
+const PREDICT_ROWS: usize = 4096;
 /// Rows that one call explains at most, likewise.
 const EXPLAIN_ROWS: usize = 16;
 /// Room for arguments that an instance starts with.

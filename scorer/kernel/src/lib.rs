@@ -1,5 +1,8 @@
 //! Walks decision trees, exactly as trained.
 //!
+//! What lays trees out is marked `inline`, so that it is compiled where it is called: small,
+//! as the rest of the module is. What is walked for each row stays here.
+//!
 //! The measured part of the core, in a crate of its own: compiled for speed and without
 //! overflow checks, while the rest of the module is compiled small and with them. Still
 //! safe Rust; the inputs were checked by `tollgate-scorer`, and wrong ones would give a
@@ -7,11 +10,14 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `trees.rs` | trees as they come in |
+//! | `trees.rs`, `rules.rs` | trees as they come in, and what splits refer to |
+//! | `preorder.rs` | one tree of them as a list of nodes |
 //! | `outcomes.rs` | values to outcomes: each distinct split is decided once per row |
-//! | `layout.rs` | trees to groups: common levels first, linked nodes below |
-//! | `node.rs` | a node of four bytes |
-//! | `walk.rs` | the walk, eight trees side by side |
+//! | `search.rs` | a value among thresholds, without a branch |
+//! | `layout.rs`, `node.rs` | for one row: common levels first, linked nodes of four bytes below |
+//! | `top.rs`, `lanes.rs` | down the common levels, sixteen trees side by side |
+//! | `walk.rs` | the whole way of one row |
+//! | `planes.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 //! | `shapley.rs` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
 
@@ -21,27 +27,35 @@
 
 extern crate alloc;
 
+mod lanes;
 mod layout;
 mod linear_leaves;
 mod node;
 mod outcomes;
+mod planes;
 mod points;
+mod preorder;
 mod quadrature;
+mod rules;
+mod search;
 mod shapley;
+mod top;
 mod trees;
 mod walk;
 
 pub use linear_leaves::LinearTable;
-pub use outcomes::{Input, Rule};
+pub use rules::{Input, Rows, Rule};
 pub use trees::{LEAF, Missing, Split, Streams, TreeSpan};
 
 use alloc::vec;
 use alloc::vec::Vec;
-use layout::{LANES, Layout};
+use layout::Layout;
 use linear_leaves::LinearLeaves;
-use node::{CONDITIONS, Node};
-use outcomes::Outcomes;
+use node::CONDITIONS;
+use outcomes::{Decided, Outcomes};
+use planes::{Plane, Planes, ROWS};
 use shapley::{Places, Shapley};
+use walk::Walk;
 
 /// A forest in parts, checked by whoever built it.
 #[derive(Debug)]
@@ -86,11 +100,15 @@ pub struct Trees {
     expectations: Option<Vec<f64>>,
 }
 
+/// Planes cost the same however few rows they hold; below this many, rows go one by one.
+const FEW_ROWS: usize = 64;
+
 /// Trees that share a row of outcomes; almost always all trees do.
 #[derive(Debug)]
 struct Block {
     outcomes: Outcomes,
     layout: Layout,
+    planes: Option<Planes>,
     /// Position of its first node among those of all blocks.
     first_node: usize,
     shapley: Option<Shapley>,
@@ -101,12 +119,17 @@ struct Block {
 /// Working memory of one evaluation.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    outcomes: Vec<bool>,
+    decided: Decided,
+    walk: Walk,
+    planes: Vec<Plane>,
+    sums: Vec<[f64; ROWS]>,
+    row: Vec<f64>,
     places: Places,
 }
 
 impl Trees {
     /// Lays trees out; `None` where a tree has more than 32,767 leaves.
+    #[inline]
     pub fn build(plan: &Plan<'_>, covers: Option<&[f64]>, linear: Option<LinearTable>) -> Option<Self> {
         if plan.spans.iter().any(|span| span.nodes() >= node::GROUP_NODES) {
             return None;
@@ -123,6 +146,7 @@ impl Trees {
     }
 
     /// Adds trees as one block, or as two halves where they have too many conditions.
+    #[inline]
     fn push_blocks(&mut self, plan: &Plan<'_>, spans: &[TreeSpan], covers: Option<&[f64]>, positions: &mut [usize]) {
         let outcomes = Outcomes::new(plan.thresholds, plan.rules, spans, plan.streams, plan.input);
         if outcomes.conditions > CONDITIONS {
@@ -136,9 +160,10 @@ impl Trees {
                 *entry = first_node + position;
             }
         });
+        let planes = Planes::build(spans, plan.streams, &outcomes);
         let shapley = covers.and_then(|covers| Shapley::build(spans, plan.streams, &outcomes, covers));
         let first_tree = self.blocks.last().map_or(0, |block| block.first_tree + block.layout.trees());
-        self.blocks.push(Block { outcomes, layout, first_node, shapley, first_tree });
+        self.blocks.push(Block { outcomes, layout, planes, first_node, shapley, first_tree });
     }
 
     fn nodes(&self) -> usize {
@@ -150,10 +175,11 @@ impl Trees {
     /// `row` has one value per feature, NaN for missing. Leaves are added in source
     /// order, so that the sums have the trainer's bits.
     pub fn add(&self, row: &[f64], scratch: &mut Scratch, outputs: &mut [f64]) {
+        let Scratch { decided, walk, .. } = scratch;
         for block in &self.blocks {
-            let Some(outcomes) = block.outcomes.fill(row, &mut scratch.outcomes) else { return };
+            block.outcomes.decide(row, decided);
             if let (None, [single]) = (&self.linear, &mut *outputs) {
-                block.layout.walk(outcomes, |_, at, values| {
+                block.layout.walk(decided, walk, |_, at, values| {
                     *single = match self.aggregate {
                         Aggregate::Sum => sum(*single, at, values),
                         other => fold(*single, at, values, |total, leaf| other.add(total, leaf)),
@@ -162,10 +188,10 @@ impl Trees {
                 continue;
             }
             let mut next = block.first_tree % outputs.len().max(1);
-            block.layout.walk(outcomes, |base, at, values| {
+            block.layout.walk(decided, walk, |base, at, values| {
                 for node in at {
-                    let plain = values.get(node.index()).copied().unwrap_or(f64::NAN);
-                    let position = block.first_node + base as usize + node.index();
+                    let plain = values.get(usize::from(*node)).copied().unwrap_or(f64::NAN);
+                    let position = block.first_node + base + usize::from(*node);
                     if let Some(output) = outputs.get_mut(next) {
                         let leaf = self.linear.as_ref().map_or(plain, |linear| linear.value(position, row, plain));
                         *output = self.aggregate.add(*output, leaf);
@@ -174,6 +200,51 @@ impl Trees {
                 }
             });
         }
+    }
+
+    /// Adds the leaves of many rows to their outputs, as [`Trees::add`] does for one:
+    /// row by row the outputs of each.
+    pub fn add_rows(&self, rows: &Rows<'_>, features: usize, scratch: &mut Scratch, outputs: &mut [f64]) {
+        let Some(width) = outputs.len().checked_div(rows.count) else { return };
+        for (index, outputs) in outputs.chunks_mut(ROWS * width.max(1)).enumerate() {
+            let rows = rows.part(index * ROWS, ROWS);
+            if rows.count < FEW_ROWS || !self.adds_planes() {
+                let mut row = core::mem::take(&mut scratch.row);
+                for (index, outputs) in outputs.chunks_mut(width.max(1)).enumerate() {
+                    rows.copy_row(index, features, &mut row);
+                    self.add(&row, scratch, outputs);
+                }
+                scratch.row = row;
+            } else {
+                self.add_planes(&rows, scratch, width, outputs);
+            }
+        }
+    }
+
+    /// Whether all blocks can be walked by planes.
+    fn adds_planes(&self) -> bool {
+        self.linear.is_none() && self.blocks.iter().all(|block| block.planes.is_some())
+    }
+
+    /// Adds the leaves of the rows of one plane.
+    fn add_planes(&self, rows: &Rows<'_>, scratch: &mut Scratch, width: usize, outputs: &mut [f64]) {
+        let sums = &mut scratch.sums;
+        planes::read(outputs, width, sums);
+        for block in &self.blocks {
+            let Some(planes) = &block.planes else { return };
+            block.outcomes.fill_planes(rows, &mut scratch.planes);
+            let mut next = block.first_tree % width;
+            planes.walk(&scratch.planes, |leaves, values| {
+                if let Some(sums) = sums.get_mut(next) {
+                    match self.aggregate {
+                        Aggregate::Sum => add_all(leaves, values, sums),
+                        other => planes::each(leaves, values, sums, |total, leaf| other.add(total, leaf)),
+                    }
+                }
+                next = if next + 1 == width { 0 } else { next + 1 };
+            });
+        }
+        planes::write(sums, outputs);
     }
 
     /// Per tree, what it gives on average over the training data; `None` where that is
@@ -186,8 +257,8 @@ impl Trees {
     /// They and the expectations add up to the score, where there are expectations.
     pub fn add_contributions(&self, row: &[f64], features: usize, scratch: &mut Scratch, contributions: &mut [f64]) {
         for block in &self.blocks {
-            let Some(outcomes) = block.outcomes.fill(row, &mut scratch.outcomes) else { return };
-            if let Some(shapley) = &block.shapley {
+            block.outcomes.decide(row, &mut scratch.decided);
+            if let (Some(shapley), Some(outcomes)) = (&block.shapley, scratch.decided.row()) {
                 shapley.add(block.first_tree, outcomes, &mut scratch.places, features, contributions);
             }
         }
@@ -227,17 +298,23 @@ impl Aggregate {
     }
 }
 
+/// The usual sum as a function of its own, as [`sum`] is.
+#[inline(never)]
+fn add_all(leaves: &[u8; ROWS], values: &[f64; 256], sums: &mut [f64; ROWS]) {
+    planes::each(leaves, values, sums, |sum, leaf| sum + leaf);
+}
+
 /// The usual case, one output and plain leaves, as a function of its own: few values alive.
 #[inline(never)]
-fn sum(start: f64, at: &[Node], values: &[f64]) -> f64 {
+fn sum(start: f64, at: &[u16], values: &[f64]) -> f64 {
     fold(start, at, values, |sum, leaf| sum + leaf)
 }
 
 #[inline(always)]
-fn fold(start: f64, at: &[Node], values: &[f64], add: impl Fn(f64, f64) -> f64) -> f64 {
-    let value = |node: &Node| values.get(node.index()).copied().unwrap_or(f64::NAN);
+fn fold(start: f64, at: &[u16], values: &[f64], add: impl Fn(f64, f64) -> f64) -> f64 {
+    let value = |node: &u16| values.get(usize::from(*node)).copied().unwrap_or(f64::NAN);
     // By lanes, so that loops are short: engines may look at a deadline in each round.
-    let (lanes, rest) = at.as_chunks::<LANES>();
+    let (lanes, rest) = at.as_chunks::<8>();
     let total =
         lanes.iter().fold(start, |total, lanes| lanes.iter().fold(total, |total, node| add(total, value(node))));
     rest.iter().fold(total, |total, node| add(total, value(node)))

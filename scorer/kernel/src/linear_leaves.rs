@@ -1,6 +1,6 @@
 //! Leaves that hold a linear function instead of a number (LightGBM `linear_tree`).
 
-use crate::outcomes::is_zero;
+use crate::rules::is_zero;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -19,6 +19,7 @@ pub(crate) struct LinearLeaves(LinearTable);
 
 impl LinearLeaves {
     /// Reorders by node position; `positions` gives the position of each leaf.
+    #[inline]
     pub(crate) fn place(table: LinearTable, positions: &[usize], total: usize) -> Self {
         let mut leaves = vec![(0.0, 0, 0); total];
         for (leaf, position) in table.leaves.into_iter().zip(positions) {

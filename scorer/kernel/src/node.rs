@@ -4,7 +4,7 @@
 //! condition that always goes left and names itself as its child. Fixed array lengths let
 //! every index be proven in range, so a step has no test in it.
 
-#![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
+#![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their type")]
 
 use crate::outcomes::NEVER;
 
@@ -18,14 +18,18 @@ pub(crate) type Row = [bool; CONDITIONS];
 /// The nodes from a group's first.
 pub(crate) type Window = [Node; GROUP_NODES];
 
-/// Condition in the low half, left child in the high half.
+/// Two numbers of two bytes each, read one by one: to take a word apart costs more.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Node(u32);
+#[repr(C)]
+pub(crate) struct Node {
+    condition: u16,
+    left: u16,
+}
 
 impl Node {
     /// An inner node.
     pub(crate) fn inner(condition: usize, left: usize) -> Self {
-        Self((condition as u32 & 0xffff) | (left as u32) << 16)
+        Self { condition: condition as u16, left: left as u16 }
     }
 
     /// A leaf at this index of its group.
@@ -33,22 +37,16 @@ impl Node {
         Self::inner(NEVER, at)
     }
 
-    /// The node after one step.
+    /// [`NEVER`] for a leaf.
     #[inline(always)]
-    pub(crate) fn step(self, window: &Window, row: &Row) -> Self {
-        let right = row[(self.0 & 0xffff) as usize];
-        window[((self.0 >> 16) + u32::from(right)) as usize & 0xffff]
+    pub(crate) fn condition(self) -> u16 {
+        self.condition
     }
+}
 
-    /// For a leaf, its own index.
-    #[inline(always)]
-    pub(crate) fn index(self) -> usize {
-        (self.0 >> 16) as usize
-    }
-
-    /// Whether this is a leaf.
-    #[inline(always)]
-    pub(crate) fn is_leaf(self) -> bool {
-        self.0 & 0xffff == 0
-    }
+/// The index of the node after one step from the one at an index.
+#[inline(always)]
+pub(crate) fn step(at: u16, window: &Window, row: &Row) -> u16 {
+    let node = window[usize::from(at)];
+    node.left.wrapping_add(u16::from(row[usize::from(node.condition)]))
 }

@@ -1,18 +1,18 @@
 //! Values to outcomes: every distinct split is decided once per row, not once per node.
 //!
 //! A split of a feature at a threshold, with its way of treating missing values, is a
-//! *condition*, and forests repeat conditions. Per row one binary search a feature gives
-//! the outcomes of all its conditions: those whose threshold lies below the value go
-//! right. Missing values and category sets are settled here too; no node tests for them.
+//! *condition*, and forests repeat conditions. Per row one binary search a rule gives its
+//! *rank*, the number of its conditions that go right: those whose threshold lies below
+//! the value. Missing values and category sets are settled here too; no node tests for
+//! them.
 
-#![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
-
+use crate::lanes::{FAST, LANES, Lanes};
 use crate::node::{CONDITIONS, Row};
-use crate::trees::{Missing, Split, Streams, TreeSpan};
+use crate::planes::{Plane, ROWS, mark};
+use crate::rules::{Input, Rows, Rule};
+use crate::search::{SIZES, Search};
+use crate::trees::{Split, Streams, TreeSpan};
 use alloc::vec::Vec;
-
-/// LightGBM's zero: its `kZeroThreshold` is the float 1e-35 as a double.
-const ZERO: f64 = 1e-35f32 as f64;
 
 /// The condition that always goes left: leaves stand still on it.
 pub(crate) const NEVER: usize = 0;
@@ -28,82 +28,37 @@ static RIGHT_LEFT: [bool; 2 * CHUNK] = {
     both
 };
 
-/// Whether LightGBM takes a value for zero.
-pub(crate) fn is_zero(value: f64) -> bool {
-    (-ZERO..=ZERO).contains(&value)
-}
+/// Conditions that one byte of rank tells apart.
+const STRIDE: usize = 255;
 
-/// What a split refers to.
-#[derive(Clone, Debug)]
-pub enum Rule {
-    /// The feature's value against a threshold.
-    Number {
-        /// Position of the feature.
-        feature: usize,
-        /// What counts as missing.
-        missing: Missing,
-        /// Missing goes left.
-        default_left: bool,
-    },
-    /// Whether a feature's category is in a set; bit c is category c.
-    Set {
-        /// Position of the feature.
-        feature: usize,
-        /// Words of 32 bits.
-        bits: Vec<u32>,
-        /// Missing values count as in it.
-        missing_in: bool,
-    },
-    /// Whether a feature's value equals one of these numbers.
-    OneOf {
-        /// Position of the feature.
-        feature: usize,
-        /// The numbers.
-        numbers: Vec<f64>,
-        /// Missing values count as one of them.
-        missing_in: bool,
-    },
-}
-
-impl Rule {
-    /// Position of the feature.
-    pub fn feature(&self) -> usize {
-        match self {
-            Self::Number { feature, .. } | Self::Set { feature, .. } | Self::OneOf { feature, .. } => *feature,
-        }
-    }
-}
-
-/// What happens to a value before it is compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Input {
-    /// Nothing.
-    #[default]
-    AsIs,
-    /// Values within 1e-35 of zero become zero: LightGBM drops them on input.
-    TinyIsZero,
-    /// It is rounded to single precision, as XGBoost and most ONNX graphs read it.
-    Single,
-}
+/// Vectors of ranks of a row, at the most.
+pub(crate) const TABLES: usize = 4;
+/// A row's ranks as bytes. In each, the highest bit is flipped: they are compared as signed
+/// numbers.
+pub(crate) type Ranks = [Lanes; TABLES];
 
 /// How a row of values becomes a row of outcomes.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
+    /// In the order of their conditions: the largest tables first.
     numbers: Vec<Number>,
     sets: Vec<Set>,
     /// Conditions, padding included.
     pub(crate) conditions: usize,
+    /// Bytes of rank that a row has.
+    pub(crate) slots: usize,
     input: Input,
     used: Vec<Used>,
 }
 
 /// What splits make of a rule.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 struct Used {
     feature: u32,
     /// Its first condition.
     first: usize,
+    /// Its first byte of rank.
+    slot: usize,
     /// The ranks that splits use, ascending.
     ranks: Vec<u16>,
 }
@@ -112,11 +67,8 @@ struct Used {
 #[derive(Debug)]
 struct Number {
     feature: usize,
-    missing: Missing,
-    default_left: bool,
-    /// Ascending, padded with infinity to one of a few sizes.
-    thresholds: Vec<f64>,
-    /// Number of conditions, without padding.
+    search: Search,
+    /// Number of conditions.
     count: usize,
     /// The first one's position.
     first: usize,
@@ -140,6 +92,7 @@ enum Members {
 impl Outcomes {
     /// Collects the conditions that the splits use; `thresholds` are ascending, per
     /// feature. A rule of a feature without a list of thresholds is ignored.
+    #[inline]
     pub(crate) fn new(
         thresholds: &[Vec<f64>],
         rules: &[Rule],
@@ -148,116 +101,243 @@ impl Outcomes {
         input: Input,
     ) -> Self {
         let mut all = Self { conditions: NEVER + 1, input, ..Self::default() };
-        for (rule, used) in rules.iter().cloned().zip(used_ranks(spans, streams)) {
-            let first = all.conditions;
-            all.conditions += used.len();
-            let feature = rule.feature() as u32;
-            match rule {
-                Rule::Set { feature, bits, missing_in } => {
-                    all.sets.push(Set { condition: first, feature, members: Members::Categories(bits), missing_in });
-                }
-                Rule::OneOf { feature, numbers, missing_in } => {
-                    all.sets.push(Set { condition: first, feature, members: Members::Numbers(numbers), missing_in });
-                }
-                Rule::Number { feature, missing, default_left } => {
-                    let list = thresholds.get(feature).map(Vec::as_slice).unwrap_or_default();
-                    let list = used.iter().filter_map(|rank| list.get(usize::from(*rank)).copied()).collect();
-                    all.numbers.push(Number::new(feature, missing, default_left, list, first));
+        let used = used_ranks(spans, streams, rules.len());
+        all.used = rules.iter().map(|rule| Used { feature: rule.feature() as u32, ..Used::default() }).collect();
+        // Tables of one size side by side, so that a loop over them has no choice to make.
+        let larger_than = |size: usize| move |ranks: &Vec<u16>| ranks.len() >= size;
+        let [small, medium, large] = SIZES;
+        for size in [large, medium, small, 0] {
+            let above = SIZES.into_iter().find(|above| *above > size).unwrap_or(usize::MAX);
+            for (index, (rule, ranks)) in rules.iter().zip(&used).enumerate() {
+                let fits = larger_than(size)(ranks) && !larger_than(above)(ranks);
+                if fits && let Rule::Number { feature, missing, default_left } = rule {
+                    let list = thresholds.get(*feature).map(Vec::as_slice).unwrap_or_default();
+                    let list: Vec<f64> =
+                        ranks.iter().filter_map(|rank| list.get(usize::from(*rank)).copied()).collect();
+                    let (feature, count, first) = (*feature, list.len(), all.conditions);
+                    let search = Search::new(list, *missing, *default_left, input);
+                    all.use_rule(index, ranks);
+                    if count > 0 {
+                        all.numbers.push(Number { feature, search, count, first });
+                    }
                 }
             }
-            all.used.push(Used { feature, first, ranks: used });
         }
-        all.numbers.retain(|number| number.count > 0);
+        for (index, (rule, ranks)) in rules.iter().zip(&used).enumerate() {
+            let (feature, members, missing_in) = match rule {
+                Rule::Number { .. } => continue,
+                Rule::Set { feature, bits, missing_in } => (*feature, Members::Categories(bits.clone()), *missing_in),
+                Rule::OneOf { feature, numbers, missing_in } => {
+                    (*feature, Members::Numbers(numbers.clone()), *missing_in)
+                }
+            };
+            all.sets.push(Set { condition: all.conditions, feature, members, missing_in });
+            all.use_rule(index, ranks);
+        }
         all
     }
 
+    #[inline]
+    fn use_rule(&mut self, rule: usize, ranks: &[u16]) {
+        if let Some(used) = self.used.get_mut(rule) {
+            used.first = self.conditions;
+            used.slot = self.slots;
+            used.ranks = ranks.to_vec();
+        }
+        self.conditions += ranks.len();
+        self.slots += ranks.len().div_ceil(STRIDE);
+    }
+
     /// The condition of a split.
+    #[inline]
     pub(crate) fn condition(&self, rule: usize, rank: u16) -> usize {
         let Some(used) = self.used.get(rule) else { return NEVER };
         used.ranks.binary_search(&rank).map_or(NEVER, |at| used.first + at)
     }
 
+    /// The byte of rank that settles a condition, and what it must be greater than.
+    #[inline]
+    pub(crate) fn slot(&self, rule: usize, condition: usize) -> (usize, u8) {
+        let Some(used) = self.used.get(rule) else { return (0, u8::MAX) };
+        let at = condition.saturating_sub(used.first);
+        (used.slot + at / STRIDE, (at % STRIDE) as u8)
+    }
+
     /// The feature of a rule.
+    #[inline]
     pub(crate) fn feature(&self, rule: usize) -> u32 {
         self.used.get(rule).map_or(0, |used| used.feature)
     }
 
-    /// Fills in the outcomes for one row of values; true is right.
-    pub(crate) fn fill<'o>(&self, row: &[f64], outcomes: &'o mut Vec<bool>) -> Option<&'o Row> {
-        outcomes.resize(CONDITIONS + CHUNK, false);
-        for number in &self.numbers {
-            let right = number.right(self.input.value(row, number.feature));
-            if let Some(outcomes) = outcomes.get_mut(number.first..) {
-                spread(outcomes, number.count, right);
+    /// Decides every condition for one row of values.
+    pub(crate) fn decide(&self, row: &[f64], decided: &mut Decided) {
+        self.find_ranks(row, &mut decided.found);
+        decided.outcomes.resize(CONDITIONS + CHUNK, false);
+        for (number, found) in self.numbers.iter().zip(&decided.found) {
+            if let Some(outcomes) = decided.outcomes.get_mut(number.first..) {
+                spread(outcomes, number.count, *found);
             }
+        }
+        for (set, found) in self.sets.iter().zip(decided.found.iter().skip(self.numbers.len())) {
+            if let Some(outcome) = decided.outcomes.get_mut(set.condition) {
+                *outcome = *found > 0;
+            }
+        }
+        if self.has_few_slots() {
+            decided.ranks = self.bytes(&decided.found);
+        }
+    }
+
+    /// Whether a row's ranks fit into [`Ranks`].
+    pub(crate) fn has_few_slots(&self) -> bool {
+        FAST && self.slots <= TABLES * LANES
+    }
+
+    /// Ranks as bytes, slot by slot.
+    fn bytes(&self, found: &[usize]) -> Ranks {
+        let mut bytes = [[0; _]; TABLES];
+        if self.slots == found.len() {
+            // The usual case: a byte a rule.
+            bytes.as_flattened_mut().iter_mut().zip(found).for_each(|(byte, found)| *byte = *found as u8 ^ 0x80);
+            return bytes.map(|bytes| Lanes::load(&bytes));
+        }
+        let mut slots = bytes.as_flattened_mut().iter_mut();
+        let counts = self.numbers.iter().map(|number| number.count).chain(self.sets.iter().map(|_| 1));
+        for (found, count) in found.iter().zip(counts) {
+            let mut rest = *found;
+            for _ in 0..count.div_ceil(STRIDE) {
+                let here = rest.min(STRIDE);
+                rest -= here;
+                if let Some(slot) = slots.next() {
+                    *slot = here as u8 ^ 0x80;
+                }
+            }
+        }
+        bytes.map(|bytes| Lanes::load(&bytes))
+    }
+
+    /// Per rule its rank, sets last.
+    #[inline(never)]
+    fn find_ranks(&self, row: &[f64], found: &mut Vec<usize>) {
+        found.clear();
+        found.resize(self.numbers.len() + self.sets.len(), 0);
+        let value = |feature: usize| row.get(feature).copied().unwrap_or(f64::NAN);
+        let mut all = self.numbers.iter().zip(&mut *found).peekable();
+        while let Some((number, found)) = all.next_if(|(number, _)| number.search.size() > SIZES[2]) {
+            *found = number.search.below::<0>(value(number.feature));
+        }
+        while let Some((number, found)) = all.next_if(|(number, _)| number.search.size() == SIZES[2]) {
+            *found = number.search.below::<{ SIZES[2] }>(value(number.feature));
+        }
+        while let Some((number, found)) = all.next_if(|(number, _)| number.search.size() == SIZES[1]) {
+            *found = number.search.below::<{ SIZES[1] }>(value(number.feature));
+        }
+        for (number, found) in all {
+            *found = number.search.below::<{ SIZES[0] }>(value(number.feature));
+        }
+        for (set, found) in self.sets.iter().zip(found.iter_mut().skip(self.numbers.len())) {
+            *found = usize::from(!set.contains(self.input, self.input.apply(value(set.feature))));
+        }
+    }
+
+    /// Fills in a plane of outcomes per condition, for up to [`ROWS`] rows.
+    pub(crate) fn fill_planes(&self, rows: &Rows<'_>, planes: &mut Vec<Plane>) {
+        planes.clear();
+        planes.resize(self.conditions, Plane::default());
+        for number in &self.numbers {
+            let Some(planes) = planes.get_mut(number.first..number.first + number.count) else { return };
+            let column = rows.column(number.feature);
+            match number.search.size() {
+                256 => mark_ranks::<256>(&number.search, column, planes),
+                _ => mark_ranks::<0>(&number.search, column, planes),
+            }
+            spread_planes(planes);
         }
         for set in &self.sets {
-            let value = self.input.value(row, set.feature);
-            if let Some(outcome) = outcomes.get_mut(set.condition) {
-                *outcome = !set.contains(self.input, value);
+            let Some(plane) = planes.get_mut(set.condition) else { return };
+            for (row, value) in rows.column(set.feature).enumerate().take(ROWS) {
+                if !set.contains(self.input, self.input.apply(value)) {
+                    mark(plane, row);
+                }
             }
         }
-        outcomes.first_chunk()
+    }
+}
+
+/// What was decided for one row.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    found: Vec<usize>,
+    outcomes: Vec<bool>,
+    /// Where they fit, else of no meaning.
+    pub(crate) ranks: Ranks,
+}
+
+impl Default for Decided {
+    fn default() -> Self {
+        Self { found: Vec::new(), outcomes: Vec::new(), ranks: [Lanes::load(&[0; LANES]); TABLES] }
+    }
+}
+
+impl Decided {
+    /// Per condition whether the row goes right; none before a row was decided.
+    #[inline(always)]
+    pub(crate) fn row(&self) -> Option<&Row> {
+        self.outcomes.first_chunk()
+    }
+}
+
+/// Each row marks the last of its conditions that go right.
+#[inline(never)]
+fn mark_ranks<const SIZE: usize>(search: &Search, column: impl Iterator<Item = f64>, planes: &mut [Plane]) {
+    for (row, value) in column.enumerate().take(ROWS) {
+        // One less than none is far beyond the last plane.
+        if let Some(plane) = planes.get_mut(search.below::<SIZE>(value).wrapping_sub(1)) {
+            mark(plane, row);
+        }
+    }
+}
+
+/// From the last condition that goes right to all that do.
+#[inline(never)]
+fn spread_planes(planes: &mut [Plane]) {
+    let mut above = Plane::default();
+    for plane in planes.iter_mut().rev() {
+        plane.iter_mut().zip(&mut above).for_each(|(plane, above)| {
+            *above |= *plane;
+            *plane = *above;
+        });
     }
 }
 
 /// Per rule, the ranks that splits use, ascending.
-fn used_ranks(spans: &[TreeSpan], streams: &Streams<'_>) -> impl Iterator<Item = Vec<u16>> {
-    let mut used: Vec<Vec<u16>> = Vec::new();
+#[inline]
+fn used_ranks(spans: &[TreeSpan], streams: &Streams<'_>, rules: usize) -> Vec<Vec<u16>> {
+    // By flags: a sort is as fast, but is code that travels with every module.
+    let mut used: Vec<Vec<bool>> = Vec::new();
+    used.resize(rules, Vec::new());
     for span in spans {
         let inner = span.splits.clone().filter_map(|node| match streams.split(node) {
             Split::Inner { slot } => Some(slot),
             Split::Leaf => None,
         });
         for (slot, rank) in inner.zip(span.first_rank..) {
-            if used.len() <= slot {
-                used.resize(slot + 1, Vec::new());
+            let Some(flags) = used.get_mut(slot) else { continue };
+            let rank = usize::from(streams.rank(rank));
+            if flags.len() <= rank {
+                flags.resize(rank + 1, false);
             }
-            if let Some(ranks) = used.get_mut(slot) {
-                ranks.push(streams.rank(rank));
-            }
-        }
-    }
-    // By flags: a sort is as fast, but is code that travels with every module.
-    let mut flags = Vec::new();
-    used.into_iter().chain(core::iter::repeat(Vec::new())).map(move |ranks| {
-        flags.clear();
-        flags.resize(ranks.iter().max().map_or(0, |highest| usize::from(*highest) + 1), false);
-        for rank in ranks {
-            if let Some(flag) = flags.get_mut(usize::from(rank)) {
+            if let Some(flag) = flags.get_mut(rank) {
                 *flag = true;
             }
         }
-        (0..).zip(&flags).filter_map(|(rank, flag)| flag.then_some(rank)).collect()
-    })
-}
-
-impl Number {
-    /// Pads the thresholds so that every search takes the same steps.
-    fn new(feature: usize, missing: Missing, default_left: bool, mut thresholds: Vec<f64>, first: usize) -> Self {
-        let count = thresholds.len();
-        let padded = PADDED.into_iter().find(|size| count < *size).unwrap_or((count + 1).next_power_of_two());
-        thresholds.resize(padded, f64::INFINITY);
-        Self { feature, missing, default_left, thresholds, count, first }
     }
-
-    /// How many conditions go right: those whose threshold lies below the value.
-    #[inline(always)]
-    fn right(&self, value: f64) -> usize {
-        let missing = match self.missing {
-            Missing::IsZero => false,
-            Missing::Nan => value.is_nan(),
-            Missing::ZeroOrNan => value.is_nan() || is_zero(value),
-        };
-        if missing {
-            return if self.default_left { 0 } else { self.count };
-        }
-        below(&self.thresholds, if value.is_nan() { 0.0 } else { value })
-    }
+    let ranks = |flags: &Vec<bool>| (0..).zip(flags).filter_map(|(rank, flag)| flag.then_some(rank)).collect();
+    used.iter().map(ranks).collect()
 }
 
 /// The first `right` of `count` outcomes are right, the others left.
-#[inline(never)]
+#[inline(always)]
 fn spread(outcomes: &mut [bool], count: usize, mut right: usize) {
     let (chunks, _) = outcomes.as_chunks_mut::<CHUNK>();
     for chunk in chunks.iter_mut().take(count.div_ceil(CHUNK)) {
@@ -265,49 +345,6 @@ fn spread(outcomes: &mut [bool], count: usize, mut right: usize) {
         right -= here;
         if let Some(outcomes) = RIGHT_LEFT.get(CHUNK - here..).and_then(<[bool]>::first_chunk) {
             *chunk = *outcomes;
-        }
-    }
-}
-
-/// How many thresholds lie below the value.
-#[inline(never)]
-fn below(thresholds: &[f64], value: f64) -> usize {
-    if let Some(table) = thresholds.as_array::<256>() {
-        search(table, value)
-    } else if let Some(table) = thresholds.as_array::<64>() {
-        search(table, value)
-    } else if let Some(table) = thresholds.as_array::<16>() {
-        search(table, value)
-    } else {
-        thresholds.partition_point(|threshold| *threshold < value)
-    }
-}
-
-/// Sizes that thresholds are padded to; each has a search without a branch or a bound
-/// to check.
-const PADDED: [usize; 3] = [16, 64, 256];
-
-/// Binary search in a table that ends with at least one infinity. N is a power of two.
-#[inline(always)]
-fn search<const N: usize>(table: &[f64; N], value: f64) -> usize {
-    let mut rank = 0;
-    let mut half = N / 2;
-    while half > 0 {
-        // INVARIANT: rank + half <= N, so the mask changes nothing and proves the index.
-        rank += if table[(rank + half - 1) & (N - 1)] < value { half } else { 0 };
-        half /= 2;
-    }
-    rank
-}
-
-impl Input {
-    #[inline(always)]
-    fn value(self, row: &[f64], feature: usize) -> f64 {
-        let value = row.get(feature).copied().unwrap_or(f64::NAN);
-        match self {
-            Self::TinyIsZero if is_zero(value) => 0.0,
-            Self::AsIs | Self::TinyIsZero => value,
-            Self::Single => f64::from(value as f32),
         }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Pass {
 }
 
 /// The smallest rule that is exact for a product of so many features' factors.
+#[inline]
 pub(crate) fn exact_for(features: usize) -> &'static [Pass] {
     match features {
         0 => &[],

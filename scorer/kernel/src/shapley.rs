@@ -14,9 +14,9 @@
 //! the factors above and collects what each turn contributes. A feature that is met again
 //! on a way replaces its factor.
 
-use crate::layout::{TreeNode, read_tree};
 use crate::outcomes::Outcomes;
 use crate::points::Points;
+use crate::preorder::{TreeNode, read_tree};
 use crate::quadrature::{self, Pass};
 use crate::trees::{Streams, TreeSpan};
 use alloc::collections::VecDeque;
@@ -94,6 +94,7 @@ struct Sides {
 
 impl Shapley {
     /// `None` where a way has more distinct features than the largest quadrature allows.
+    #[inline]
     pub(crate) fn build(
         spans: &[TreeSpan],
         streams: &Streams<'_>,
@@ -254,6 +255,7 @@ impl Shapley {
     }
 
     /// Makes room for a tree's turns; returns where it starts.
+    #[inline]
     fn reserve_turns(&mut self, nodes: &[TreeNode]) -> usize {
         let first = self.turns.len();
         let inner = nodes.iter().filter(|node| matches!(node, TreeNode::Inner { .. })).count();
@@ -263,6 +265,7 @@ impl Shapley {
     }
 
     /// Adds a tree; returns the most distinct features on a way.
+    #[inline]
     fn push_tree(&mut self, nodes: &[TreeNode], covers: &[f64], streams: &Streams<'_>) -> usize {
         let places = places(nodes);
         let place = |at: usize| places.get(at).copied().unwrap_or_default();
@@ -283,7 +286,7 @@ impl Shapley {
             match nodes.get(index).copied() {
                 None => return most,
                 Some(TreeNode::Leaf { leaf }) => self.leaves.push(streams.leaf(leaf)),
-                Some(TreeNode::Inner { condition, feature, left, right }) => {
+                Some(TreeNode::Inner { condition, feature, left, right, .. }) => {
                     let condition = condition as u32;
                     let met = way.iter().rev().find(|(_, other, _)| *other == feature).map(|(.., turn)| *turn);
                     let repeat = met.map_or(FIRST, |_| self.repeats.len() as u32);
@@ -326,6 +329,7 @@ fn goes_right(condition: u32, outcomes: &[bool]) -> bool {
 
 /// Per node its place in the tree: inner nodes level by level, so that neighbours do not
 /// wait for each other's numbers, then leaves in pre-order.
+#[inline]
 fn places(nodes: &[TreeNode]) -> Vec<u32> {
     let mut places = vec![0; nodes.len()];
     let mut set = |index: usize, place: usize| {
@@ -348,17 +352,20 @@ fn places(nodes: &[TreeNode]) -> Vec<u32> {
 }
 
 /// The share of training data that goes left; without any, either side is as likely.
+#[inline]
 fn share(covers: &[f64], node: usize, left: usize) -> f64 {
     let cover = |at: usize| covers.get(at).copied().unwrap_or_default();
     if cover(node) > 0.0 { cover(left) / cover(node) } else { 0.5 }
 }
 
 /// Training data per node: a leaf's own, of other nodes that of their leaves.
+#[inline]
 fn cover_of_nodes(nodes: &[TreeNode], leaves: &[f64]) -> Vec<f64> {
     from_below(nodes, |leaf| leaves.get(leaf).copied().unwrap_or_default(), |_, _, left, right| left + right)
 }
 
 /// What a tree gives on average over its training data.
+#[inline]
 fn expectation(nodes: &[TreeNode], covers: &[f64], streams: &Streams<'_>) -> f64 {
     let mean = |index, at, left, right| {
         let share = share(covers, index, at);

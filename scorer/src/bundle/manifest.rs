@@ -188,11 +188,16 @@ impl Manifest {
             .map(|(index, part)| PartEntry::parse(part).map_err(|error| error.at(index)))
             .collect::<Result<Vec<_>>>()?;
         complete(&parts)?;
+        // One by one: to collect would sort, with code that travels with every module.
+        let mut provenance = BTreeMap::new();
+        for (key, value) in &wire.provenance {
+            provenance.insert((*key).into(), (*value).into());
+        }
         Ok(Self {
             name: wire.name.into(),
             version: wire.version.into(),
             created_ms: wire.created_ms,
-            provenance: wire.provenance.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            provenance,
             digest: BundleDigest(Sha256::digest(payload).into()),
             parts,
         })

@@ -8,6 +8,7 @@ mod link;
 
 pub use linear::{Linear, LinearWire};
 pub use link::{Link, LinkWire};
+pub use tollgate_kernel::Rows;
 
 use crate::error::{Code, Error, Result, ensure};
 use crate::math;
@@ -34,6 +35,8 @@ pub enum Model {
 pub struct Scratch {
     pub(crate) forest: forest::Scratch,
     outputs: Vec<f64>,
+    row: Vec<f64>,
+    values: Vec<f64>,
 }
 
 /// What one row comes to.
@@ -101,6 +104,53 @@ impl Model {
         &scratch.outputs
     }
 
+    /// Raw scores of many rows: row by row one per output.
+    ///
+    /// They have the bits of [`Model::raw`], for less time a row where rows are many.
+    pub fn raw_rows<'s>(&self, rows: &Rows<'_>, scratch: &'s mut Scratch) -> &'s mut [f64] {
+        let Scratch { forest: work, outputs, row, .. } = scratch;
+        outputs.clear();
+        match self {
+            Self::Forest(forest) => forest.raw_rows(rows, work, outputs),
+            Self::Linear(linear) => {
+                for index in 0..rows.count {
+                    rows.copy_row(index, linear.features.len(), row);
+                    linear.raw(row, outputs);
+                }
+            }
+        }
+        outputs
+    }
+
+    /// Responses of many rows, as [`Model::raw_rows`].
+    pub fn response_rows<'s>(&self, rows: &Rows<'_>, scratch: &'s mut Scratch) -> &'s [f64] {
+        let outputs = self.raw_rows(rows, scratch);
+        outputs.chunks_mut(self.outputs().max(1)).for_each(|outputs| self.respond(outputs));
+        outputs
+    }
+
+    /// The risk of each of many checked rows of values of one width.
+    pub(crate) fn risks<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r [f64]>,
+        scratch: &mut Scratch,
+        mut tell: impl FnMut(usize, Risk),
+    ) {
+        let mut values = core::mem::take(&mut scratch.values);
+        values.clear();
+        let mut count = 0;
+        for row in rows {
+            values.extend_from_slice(row);
+            count += 1;
+        }
+        let width = values.len().checked_div(count).unwrap_or_default();
+        let outputs = self.raw_rows(&Rows::by_row(&values, width), scratch);
+        for (index, outputs) in outputs.chunks_mut(self.outputs().max(1)).enumerate() {
+            tell(index, self.risk_of(outputs));
+        }
+        scratch.values = values;
+    }
+
     fn respond(&self, outputs: &mut [f64]) {
         if let Self::Forest(forest) = self
             && let Some(count) = forest.averaged_over
@@ -113,9 +163,14 @@ impl Model {
     /// The risk of one row, from the outputs that the author named as risky.
     pub fn risk(&self, row: &[f64], scratch: &mut Scratch) -> Risk {
         self.raw(row, scratch);
-        let raw = scratch.outputs.first().copied().unwrap_or(f64::NAN);
-        self.respond(&mut scratch.outputs);
-        match scratch.outputs.as_slice() {
+        self.risk_of(&mut scratch.outputs)
+    }
+
+    /// The risk that raw scores come to; they become responses.
+    fn risk_of(&self, outputs: &mut [f64]) -> Risk {
+        let raw = outputs.first().copied().unwrap_or(f64::NAN);
+        self.respond(outputs);
+        match &*outputs {
             responses @ [_, _, ..] => {
                 let risky = self.risky().iter().filter_map(|output| responses.get(*output));
                 let by_link = risky.sum::<f64>();

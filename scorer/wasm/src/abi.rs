@@ -173,7 +173,19 @@ pub unsafe extern "C" fn tg_explain_json(handle: u32, json: u32, json_bytes: u32
 /// Offsets describe memory that the host may pass; `results` has room for all.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_predict(handle: u32, values: u32, rows: u32, response: u32, results: u32) -> i32 {
-    let view = if response == 0 { View::Raw } else { View::Response };
+    let view = View::Predictions { response: response != 0, columns: false };
+    // SAFETY: by the contract.
+    call(|instance| unsafe { view_rows(instance, handle as usize, view, values, rows, results) })
+}
+
+/// As `tg_predict`, for values that lie column by column: all values of the first scored
+/// feature, then those of the second. Results lie row by row.
+///
+/// # Safety
+/// Offsets describe memory that the host may pass; `results` has room for all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_predict_columns(handle: u32, values: u32, rows: u32, response: u32, results: u32) -> i32 {
+    let view = View::Predictions { response: response != 0, columns: true };
     // SAFETY: by the contract.
     call(|instance| unsafe { view_rows(instance, handle as usize, view, values, rows, results) })
 }

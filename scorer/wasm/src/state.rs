@@ -4,12 +4,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{
-    BundleDigest, Code, Decision, Error, Event, FeatureRow, Kind, Raw, Result, Scorer, Scratch, State, Trust, limits,
-    verify,
+    BundleDigest, Code, Decision, Error, Event, FeatureRow, Kind, Raw, Result, Rows, Schema, Scorer, Scratch, State,
+    Trust, limits, verify,
 };
 
 /// Bundles that one instance may hold at a time.
 const HANDLES: usize = 8;
+/// Rows that a batch checks before it scores them: what the kernel takes at once.
+const BATCH_ROWS: usize = 256;
+/// Rows that are predicted before their results are copied out, so that these stay few.
+const PART_ROWS: usize = 16 * BATCH_ROWS;
 /// A bundle and everything parsed from it stay below this many times its length.
 const LOAD_FACTOR: usize = 12;
 /// Memory that loading needs whatever the bundle.
@@ -30,6 +34,7 @@ struct Loaded {
     scorer: Scorer,
     scratch: Scratch,
     row: FeatureRow,
+    batch: Vec<FeatureRow>,
     /// The last decision on a typed row, and its place in the log.
     last: Option<(Decision, u64)>,
     counter: u64,
@@ -52,7 +57,7 @@ impl Instance {
         };
         let scorer = Scorer::activate(&verify(file, &trust)?)?;
         let row = FeatureRow::empty(scorer.schema());
-        let loaded = Loaded { scorer, scratch: Scratch::default(), row, last: None, counter: 0 };
+        let loaded = Loaded { scorer, scratch: Scratch::default(), row, batch: Vec::new(), last: None, counter: 0 };
         if let Some(place) = self.loaded.get_mut(index) {
             *place = Some(loaded);
         }
@@ -91,9 +96,9 @@ impl Instance {
         if values.len() != width.saturating_mul(count) {
             return Err(Error::new(Code::Misuse, "batch: rows have not one value per feature"));
         }
-        for (index, row) in values.chunks(width).enumerate() {
-            let tags = tags.and_then(|tags| tags.get(index * width..(index + 1) * width));
-            write(loaded.score_row(row, tags)?);
+        for (index, values) in values.chunks(width * BATCH_ROWS).enumerate() {
+            let tags = tags.and_then(|tags| tags.get(index * width * BATCH_ROWS..));
+            loaded.score_rows(width, values, tags, &mut write);
         }
         Ok(())
     }
@@ -140,12 +145,18 @@ impl Instance {
         if rows.len() != width.saturating_mul(count) {
             return Err(Error::new(Code::Misuse, "rows have not one value per scored feature"));
         }
-        for row in rows.chunks(width) {
-            write(match view {
-                View::Raw => scorer.predict(row, false, scratch)?,
-                View::Response => scorer.predict(row, true, scratch)?,
-                View::Contributions => scorer.contributions(row, scratch)?,
-            });
+        match view {
+            View::Predictions { response, columns } => {
+                let rows = if columns { Rows::by_column(rows, count) } else { Rows::by_row(rows, width) };
+                for first in (0..count).step_by(PART_ROWS) {
+                    write(scorer.predict_rows(&rows.part(first, PART_ROWS), response, scratch));
+                }
+            }
+            View::Contributions => {
+                for row in rows.chunks(width) {
+                    write(scorer.contributions(row, scratch)?);
+                }
+            }
         }
         Ok(())
     }
@@ -168,29 +179,54 @@ impl Loaded {
         if values.len() > schema.features().len() || tags.is_some_and(|tags| tags.len() != values.len()) {
             return Err(Error::new(Code::Misuse, "row: more values than features, or not one tag a value"));
         }
-        match tags {
-            Some(tags) => {
-                self.row.fill(schema, values.iter().zip(tags).map(|(value, tag)| Raw::from_tagged(*value, *tag)));
-            }
-            None => {
-                let cells = values.iter().zip(schema.features());
-                self.row.fill(schema, cells.map(|(value, feature)| untagged(*value, &feature.kind)));
-            }
-        }
+        fill(&mut self.row, schema, values, tags);
         let decision = self.scorer.score(&self.row, &mut self.scratch);
         self.counter += 1;
         self.last = Some((decision, self.counter));
         Ok(compact(&decision))
     }
+
+    /// Decides full rows of `width` values.
+    fn score_rows(&mut self, width: usize, values: &[f64], tags: Option<&[u8]>, write: &mut impl FnMut(Compact)) {
+        let Self { scorer, scratch, batch, row, last, counter } = self;
+        let count = values.len() / width.max(1);
+        batch.resize(count, FeatureRow::default());
+        for (index, (row, values)) in batch.iter_mut().zip(values.chunks(width)).enumerate() {
+            let tags = tags.and_then(|tags| tags.get(index * width..(index + 1) * width));
+            fill(row, scorer.schema(), values, tags);
+        }
+        scorer.score_rows(batch, scratch, |_, decision| {
+            *counter += 1;
+            *last = Some((decision, *counter));
+            write(compact(&decision));
+        });
+        if let Some(last) = batch.last() {
+            row.clone_from(last);
+        }
+    }
 }
 
-/// What to tell about a row.
+/// Checks one typed row.
+fn fill(row: &mut FeatureRow, schema: &Schema, values: &[f64], tags: Option<&[u8]>) {
+    match tags {
+        Some(tags) => row.fill(schema, values.iter().zip(tags).map(|(value, tag)| Raw::from_tagged(*value, *tag))),
+        None => {
+            let cells = values.iter().zip(schema.features());
+            row.fill(schema, cells.map(|(value, feature)| untagged(*value, &feature.kind)));
+        }
+    }
+}
+
+/// What to tell about rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
-    /// Raw scores.
-    Raw,
-    /// What the trainer's `predict` gives.
-    Response,
+    /// What the model gives.
+    Predictions {
+        /// What the trainer's `predict` gives, not raw scores.
+        response: bool,
+        /// Values lie column by column.
+        columns: bool,
+    },
     /// What each feature contributes to the raw scores.
     Contributions,
 }

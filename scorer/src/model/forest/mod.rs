@@ -7,7 +7,7 @@
 
 mod wire;
 
-pub use tollgate_kernel::{Aggregate, Input, LEAF, Missing, Scratch};
+pub use tollgate_kernel::{Aggregate, Input, LEAF, Missing, Rows, Scratch};
 pub use wire::{CoverWire, ForestWire, LinearLeavesWire, RuleWire};
 
 use super::Link;
@@ -44,6 +44,21 @@ impl Forest {
         outputs.extend_from_slice(&self.start);
         outputs.resize(self.outputs, self.aggregate.nothing());
         self.trees.add(row, scratch, outputs);
+        self.add_offsets(outputs);
+    }
+
+    /// Raw scores of many rows: row by row one per output.
+    pub fn raw_rows(&self, rows: &Rows<'_>, scratch: &mut Scratch, outputs: &mut Vec<f64>) {
+        outputs.clear();
+        for row in 1..=rows.count {
+            outputs.extend_from_slice(&self.start);
+            outputs.resize(row * self.outputs, self.aggregate.nothing());
+        }
+        self.trees.add_rows(rows, self.features.len(), scratch, outputs);
+        outputs.chunks_mut(self.outputs.max(1)).for_each(|outputs| self.add_offsets(outputs));
+    }
+
+    fn add_offsets(&self, outputs: &mut [f64]) {
         for (output, offset) in outputs.iter_mut().zip(&self.offset) {
             *output = match self.aggregate {
                 Aggregate::SingleSum => f64::from(*output as f32 + *offset as f32),
