@@ -7,8 +7,11 @@ MODULE_BROTLI_BYTES := 112640
 BINARYEN := 132.0.0
 ORT_WEB := 1.30.0
 RUFF := 0.17.6
+XGBOOST_NEWEST := 3.4.1
+NEWER_PYTHON ?= python3.13
 
 VENV := target/venv/bin/python
+XGBOOST_VENV := target/venv-xgboost/bin/python
 BENCH_VENV := target/bench-venv/bin/python
 PIP := -m pip install --quiet --no-input --disable-pip-version-check
 NPM := npm install --no-save --no-audit --no-fund --loglevel=error
@@ -29,7 +32,7 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid onnx-grid venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -128,6 +131,23 @@ onnx-grid: target/onnx-grid/done
 target/onnx-grid/done: target/venv/done $(wildcard tests/python/onnx_*.py models/sklearn/*.py)
 	@rm -rf target/onnx-grid target/sklearn
 	$(VENV) tests/python/onnx_grid.py target/onnx-grid
+	@touch $@
+
+# XGBoost 3.3 and newer need a newer Python than 3.11, so this is no part of `make test`; the
+# small models in tests/fixtures/xgboost are.
+xgboost-newest: target/xgboost-newest/done
+
+target/xgboost-newest/done: target/venv-xgboost/done $(wildcard tests/python/xgboost_*.py)
+	@rm -rf target/xgboost-newest
+	$(XGBOOST_VENV) -W ignore tests/python/xgboost_grid.py target/xgboost-newest
+	@touch $@
+
+xgboost-fixtures: target/venv-xgboost/done
+	$(XGBOOST_VENV) -W ignore tests/python/xgboost_fixtures.py tests/fixtures/xgboost
+
+target/venv-xgboost/done: Makefile
+	$(NEWER_PYTHON) -m venv target/venv-xgboost
+	$(XGBOOST_VENV) $(PIP) xgboost-cpu==$(XGBOOST_NEWEST) numpy==2.4.6 scipy==1.17.1 pandas==3.0.1
 	@touch $@
 
 clean:

@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Single,
     Double,
     Integer,
+    /// Texts, by their codes.
+    Text,
 }
 
 /// A feature on its way to a model.
@@ -68,7 +70,7 @@ impl Column {
     pub(super) fn single(&self) -> Self {
         match self.kind {
             Kind::Single => self.clone(),
-            Kind::Double | Kind::Integer => self.then(Step::Round, Kind::Single),
+            Kind::Double | Kind::Integer | Kind::Text => self.then(Step::Round, Kind::Single),
         }
     }
 

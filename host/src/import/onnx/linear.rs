@@ -8,7 +8,7 @@ use super::region::{Mode, Region};
 use super::scores::{Score, Scores};
 use super::trees;
 use crate::failure::Result;
-use crate::import::{ForestSource, LeafFunction, LinearSource, Node, Source, Split, Test, Tree};
+use crate::import::{ForestSource, LeafFunction, LinearSource, Names, Node, Source, Split, Test, Tree};
 use tollgate_scorer::limits;
 use tollgate_scorer::model::Link;
 use tollgate_scorer::model::forest::{Aggregate, Missing};
@@ -136,6 +136,7 @@ fn folded(
     let plain = ground.columns.iter().all(|column| column.steps.is_empty() && column.kind == Kind::Single);
     LinearSource {
         features: ground.names.to_vec(),
+        names: Names::default(),
         weights: folded,
         intercepts,
         link,
@@ -172,6 +173,7 @@ fn additive(
     }
     Ok(ForestSource {
         features: ground.names.to_vec(),
+        names: Names::default(),
         outputs,
         link,
         averaged_over: None,

@@ -18,6 +18,10 @@
 //! - `BRANCH_MEMBER` compares numbers as they are; ONNX Runtime takes whole members only, and
 //!   with a member below 1 it also takes fractions for members, which is not followed.
 //!
+//! A text is known by its code: its position among the texts that the graph's operators name
+//! for that feature. A text that no operator names has no code, and neither has a missing one;
+//! both are what an encoder makes of a text that it does not know.
+//!
 //! A classifier of two classes becomes one output, the second class's.
 //!
 //! **LightGBM and scikit-learn train in double precision.** Converters round thresholds and
@@ -35,6 +39,7 @@ pub mod proto;
 mod region;
 mod scores;
 mod shapes;
+mod texts;
 mod trees;
 mod trees_v3;
 mod trees_v5;
