@@ -32,7 +32,7 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -59,6 +59,11 @@ ifdef TOLLGATE_WASM_OPT
 	$(VENV) tests/python/fuel.py target/tollgate.wasm tests/vectors tests/fixtures/fuel.json
 	node tests/bench/size.mjs target/tollgate.wasm $(MODULE_BROTLI_BYTES)
 endif
+
+# Stores the instructions a call anew, after a change that is meant to change them.
+fuel: build venv
+	target/release/tollgate module -o target/tollgate.wasm
+	$(VENV) tests/python/fuel.py target/tollgate.wasm tests/vectors tests/fixtures/fuel.json --write
 
 build: wasm-opt
 	cargo build --release -p tollgate-host
