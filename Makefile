@@ -32,7 +32,7 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -43,7 +43,7 @@ test: lint venv grid xgboost-grid onnx-grid wasm-opt
 	$(VENV) -m ruff check --config tests/python/ruff.toml models
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
 	cargo test --release --workspace --exclude tollgate-wasm -- --show-output
-	$(MAKE) vectors
+	$(MAKE) vectors terminal
 
 lint: components wasm-opt
 	cargo fmt --all --check
@@ -59,6 +59,10 @@ ifdef TOLLGATE_WASM_OPT
 	$(VENV) tests/python/fuel.py target/tollgate.wasm tests/vectors tests/fixtures/fuel.json
 	node tests/bench/size.mjs target/tollgate.wasm $(MODULE_BROTLI_BYTES)
 endif
+
+# What people see: the tables and the progress bar of `tollgate score`.
+terminal: build venv
+	$(VENV) tests/python/terminal.py target/release/tollgate tests/fixtures/terminal
 
 # Stores the instructions a call anew, after a change that is meant to change them.
 fuel: build venv
