@@ -32,13 +32,13 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
 	bash tests/demo.sh
 
-test: lint venv grid xgboost-grid onnx-grid wasm-opt
+test: lint venv grid xgboost-grid onnx-grid target/large/done wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
@@ -157,6 +157,15 @@ xgboost-fixtures: target/venv-xgboost/done
 target/venv-xgboost/done: Makefile
 	$(NEWER_PYTHON) -m venv target/venv-xgboost
 	$(XGBOOST_VENV) $(PIP) xgboost-cpu==$(XGBOOST_NEWEST) numpy==2.4.6 scipy==1.17.1 pandas==3.0.1
+	@touch $@
+
+# A model of 5,000 trees x 255 leaves: the size of its bundle, how long it loads, its scores.
+large: target/large/done
+	cargo test --release -p tollgate-tests --test large -- --nocapture
+
+target/large/done: target/venv/done tests/python/lightgbm_large.py
+	@rm -rf target/large
+	$(VENV) tests/python/lightgbm_large.py target/large
 	@touch $@
 
 clean:

@@ -72,6 +72,7 @@ class Bench:
     """A folder with a signed bundle and rows of several kinds."""
 
     def __init__(self, tollgate: Path, folder: Path) -> None:
+        """Makes them."""
         self.tollgate, self.folder = tollgate, folder
         self.run(["keys", "new", "-o", "k"])
         model = str(ROOT / "models" / "signup")
@@ -115,7 +116,7 @@ class Bench:
 
 def read_all(ends: list[int]) -> list[str]:
     """Reads until all ends are closed; a terminal says so by an error."""
-    found = {end: b"" for end in ends}
+    found = dict.fromkeys(ends, b"")
     waiting = set(ends)
     deadline = time.monotonic() + DEADLINE_S
     while waiting:
