@@ -32,7 +32,7 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row bench-tract build lint vectors terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -72,7 +72,7 @@ fuel: build venv
 build: wasm-opt
 	cargo build --release -p tollgate-host
 
-BENCH_READY := wasm-opt bench-row target/bench-venv/done $(ORT_WEB_DONE)
+BENCH_READY := wasm-opt bench-row bench-tract target/bench-venv/done $(ORT_WEB_DONE)
 
 # The first run compiles the model for two of the peers, which takes some minutes more.
 bench: $(BENCH_READY)
@@ -85,6 +85,10 @@ bench-quick: $(BENCH_READY)
 
 bench-shapes: $(BENCH_READY)
 	$(BENCH_RUN) tests/bench/shapes.py $(BENCH)
+
+# tract takes minutes to compile, so only the benchmark does.
+bench-tract:
+	cargo build --release --locked --manifest-path tests/bench/tract/Cargo.toml || echo "tract: not built, so not measured"
 
 bench-row:
 	cargo build --release -p tollgate-tests --bin bench-row
