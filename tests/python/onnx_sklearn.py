@@ -182,10 +182,13 @@ def unknown_categories(x: Any) -> Callable[[np.random.Generator], Floats]:
 
 
 def boosters() -> Iterator[Case]:
-    """LightGBM models through onnxmltools."""
+    """LightGBM's and XGBoost's models through onnxmltools."""
     import lightgbm as lgb
-    from onnxmltools import convert_lightgbm
+    import xgboost as xgb
+    from onnxmltools import convert_lightgbm, convert_xgboost
     from onnxmltools.convert.common.data_types import FloatTensorType
+
+    types = [("X", FloatTensorType([None, 6]))]
 
     x, y, two, three = data(True)
     kinds = (
@@ -195,9 +198,19 @@ def boosters() -> Iterator[Case]:
     )
     for made, target, kind in kinds:
         model = made(n_estimators=15, num_leaves=15, verbosity=-1, num_threads=1).fit(x, target)
-        types = [("X", FloatTensorType([None, 6]))]
         graph = convert_lightgbm(model, initial_types=types, zipmap=False, target_opset=15)
         yield Case(f"lgb_{kind}", graph, plain_rows(graph, 6, True), first=int(kind == "2"))
+    grown = (
+        (xgb.XGBClassifier, two, "2"),
+        (xgb.XGBClassifier, three, "3"),
+        (xgb.XGBRegressor, y, "r"),
+        (xgb.XGBRFClassifier, two, "forest"),
+    )
+    for made, target, kind in grown:
+        model = made(n_estimators=15, max_depth=5, n_jobs=1, random_state=3).fit(x, target)
+        graph = convert_xgboost(model, initial_types=types, target_opset=15)
+        rows = plain_rows(graph, 6, True)
+        yield Case(f"xgb_{kind}", graph, rows, first=int(kind in ("2", "forest")))
 
 
 def examples(out: Path) -> Iterator[Case]:
