@@ -14,7 +14,7 @@ from sklearn import ensemble, linear_model, tree
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler, OneHotEncoder, StandardScaler
 
 from onnx_build import Floats
 from onnx_cases import Case, edges
@@ -168,6 +168,23 @@ def pipelines() -> Iterator[Case]:
             yield Case(f"pipe_columns_{rest}_{last}", export(pipe, mixed), rows, raw, 1, 5e-6)
 
 
+def bins() -> Iterator[Case]:
+    """Features in bins, none of them missing, as the trainer wants them."""
+    from common import export
+
+    x, _, two, _ = data(False)
+    forest = ensemble.RandomForestClassifier(12, max_depth=6, random_state=3)
+    logistic = linear_model.LogisticRegression(max_iter=500)
+    for strategy in ("quantile", "uniform"):
+        for name, last in (("forest", forest), ("logistic", logistic)):
+            cut = KBinsDiscretizer(5, encode="ordinal", strategy=strategy, quantile_method="linear")
+            pipe = make_pipeline(cut, last).fit(x, two)
+            limits = [list(edges_of) for edges_of in cut.bin_edges_]
+            rows = edges(limits, special=(0.0, -0.0, 1e30, -1e30))
+            raw = last is forest
+            yield Case(f"pipe_bins_{strategy}_{name}", export(pipe, x), rows, raw, 1, 5e-6)
+
+
 def unknown_categories(x: Any) -> Callable[[np.random.Generator], Floats]:
     """Training rows, some with a category that training never saw."""
 
@@ -229,5 +246,6 @@ def converted(out: Path) -> Iterator[Case]:
     sys.path.insert(0, str(EXAMPLES))
     yield from plain()
     yield from pipelines()
+    yield from bins()
     yield from boosters()
     yield from examples(out)

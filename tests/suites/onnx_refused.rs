@@ -229,6 +229,33 @@ fn texts_that_no_encoder_reads() {
     refused(&on_texts(vec![hot, trees("Y")]), &["OneHotEncoder", "type of its input"]);
 }
 
+/// The largest of columns is known where they are bins of one feature.
+#[test]
+fn largest_of_what_is_no_bins() {
+    let largest = |nodes: Vec<NodeProto>, edges: &[f32]| {
+        let last = node("Cast", "", &["L"], "C", vec![int("to", 1)]);
+        let both = node("Concat", "", &["C", "X"], "Y", vec![int("axis", 1)]);
+        let mut model = model(nodes.into_iter().chain([last, both, trees("Y")]).collect());
+        let edges = TensorProto {
+            name: "e".into(),
+            dims: vec![edges.len() as i64],
+            data_type: 1,
+            float_data: edges.to_vec(),
+            ..TensorProto::default()
+        };
+        model.graph.as_mut().expect("a graph").initializer.push(edges);
+        model
+    };
+    let arg_max = |input: &str| node("ArgMax", "", &[input], "L", vec![int("axis", 1)]);
+    let less = node("Less", "", &["X", "e"], "B", vec![]);
+    refused(&largest(vec![arg_max("X")], &[1.0]), &["ArgMax", "bins only"]);
+    refused(&largest(vec![less.clone(), arg_max("B")], &[1.0, 2.0]), &["ArgMax", "several features"]);
+    refused(&largest(vec![less.clone(), arg_max("B")], &[1.0, 2.0, 3.0]), &["Less", "3 constants for 2 columns"]);
+    refused(&largest(vec![less.clone(), arg_max("B")], &[1.0, f32::NAN]), &["Less", "NaN"]);
+    let down = node("ArgMax", "", &["B"], "L", vec![int("axis", 0)]);
+    refused(&largest(vec![less, down], &[1.0]), &["ArgMax", "as a column"]);
+}
+
 #[test]
 fn broken_tensors() {
     let constant = |tensor: TensorProto| {

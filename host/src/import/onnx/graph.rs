@@ -6,7 +6,7 @@ use super::op::{Constant, Op, refused};
 use super::proto::{GraphProto, TypeProto, ValueInfoProto, data_type};
 use super::scores::Scores;
 use super::texts::{self, Texts};
-use super::{linear, prepare, trees};
+use super::{bins, linear, prepare, trees};
 use crate::failure::Result;
 use crate::import::Source;
 use std::collections::{HashMap, HashSet};
@@ -220,6 +220,11 @@ impl<'g> Walk<'g> {
             "Clip" => columns(prepare::clip(op, &self.columns(op, 0)?, self.bound(op, 1)?, self.bound(op, 2)?)?),
             "Neg" => columns(self.columns(op, 0)?.iter().map(|c| c.then(Step::Negate, c.kind)).collect()),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(op, kind)?,
+            "Less" | "Greater" => {
+                let edges = self.constant(op, 1)?;
+                columns(bins::compare(op, &self.columns(op, 0)?, &edges, kind == "Less")?)
+            }
+            "ArgMax" => columns(vec![bins::first_largest(op, &self.columns(op, 0)?)?]),
             "MatMul" | "Gemm" => self.product(op)?,
             "Sigmoid" => scores(self.scores(op)?.linked(op, Link::Logistic { slope: 1.0 })?),
             "Softmax" => {

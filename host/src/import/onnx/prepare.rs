@@ -40,6 +40,11 @@ pub(super) fn by(
         let value = constant.at(index).unwrap_or(f64::NAN);
         done.push(match (what, swapped) {
             (Arithmetic::Subtract, true) => with(op, &column.then(Step::Negate, column.kind), Arithmetic::Add, value)?,
+            // Exporters make a column of ones so: zero but where the product is NaN.
+            (Arithmetic::Multiply, _) if value == 0.0 => {
+                let pairs = Rc::new(vec![(f64::INFINITY, f64::NAN), (f64::NEG_INFINITY, f64::NAN)]);
+                column.then(Step::Map { pairs, other: 0.0, nan: f64::NAN }, column.kind)
+            }
             (Arithmetic::Divide, true) => {
                 return Err(op.refused("divides by a feature, which is not monotone; compute the feature outside"));
             }
