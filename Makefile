@@ -7,8 +7,11 @@ MODULE_BROTLI_BYTES := 112640
 BINARYEN := 132.0.0
 ORT_WEB := 1.30.0
 RUFF := 0.17.6
+XGBOOST_NEWEST := 3.4.1
+NEWER_PYTHON ?= python3.13
 
 VENV := target/venv/bin/python
+XGBOOST_VENV := target/venv-xgboost/bin/python
 BENCH_VENV := target/bench-venv/bin/python
 PIP := -m pip install --quiet --no-input --disable-pip-version-check
 NPM := npm install --no-save --no-audit --no-fund --loglevel=error
@@ -29,18 +32,18 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid onnx-grid venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row bench-tract build lint vectors terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
 	bash tests/demo.sh
 
-test: lint venv grid xgboost-grid onnx-grid wasm-opt
+test: lint venv grid xgboost-grid onnx-grid target/large/done wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
 	cargo test --release --workspace --exclude tollgate-wasm -- --show-output
-	$(MAKE) vectors
+	$(MAKE) vectors terminal
 
 lint: components wasm-opt
 	cargo fmt --all --check
@@ -57,10 +60,19 @@ ifdef TOLLGATE_WASM_OPT
 	node tests/bench/size.mjs target/tollgate.wasm $(MODULE_BROTLI_BYTES)
 endif
 
+# What people see: the tables and the progress bar of `tollgate score`.
+terminal: build venv
+	$(VENV) tests/python/terminal.py target/release/tollgate tests/fixtures/terminal
+
+# Stores the instructions a call anew, after a change that is meant to change them.
+fuel: build venv
+	target/release/tollgate module -o target/tollgate.wasm
+	$(VENV) tests/python/fuel.py target/tollgate.wasm tests/vectors tests/fixtures/fuel.json --write
+
 build: wasm-opt
 	cargo build --release -p tollgate-host
 
-BENCH_READY := wasm-opt bench-row target/bench-venv/done $(ORT_WEB_DONE)
+BENCH_READY := wasm-opt bench-row bench-tract target/bench-venv/done $(ORT_WEB_DONE)
 
 # The first run compiles the model for two of the peers, which takes some minutes more.
 bench: $(BENCH_READY)
@@ -73,6 +85,10 @@ bench-quick: $(BENCH_READY)
 
 bench-shapes: $(BENCH_READY)
 	$(BENCH_RUN) tests/bench/shapes.py $(BENCH)
+
+# tract takes minutes to compile, so only the benchmark does.
+bench-tract:
+	cargo build --release --locked --manifest-path tests/bench/tract/Cargo.toml || echo "tract: not built, so not measured"
 
 bench-row:
 	cargo build --release -p tollgate-tests --bin bench-row
@@ -128,6 +144,32 @@ onnx-grid: target/onnx-grid/done
 target/onnx-grid/done: target/venv/done $(wildcard tests/python/onnx_*.py models/sklearn/*.py)
 	@rm -rf target/onnx-grid target/sklearn
 	$(VENV) tests/python/onnx_grid.py target/onnx-grid
+	@touch $@
+
+# XGBoost 3.3 and newer need a newer Python than 3.11, so this is no part of `make test`; the
+# small models in tests/fixtures/xgboost are.
+xgboost-newest: target/xgboost-newest/done
+
+target/xgboost-newest/done: target/venv-xgboost/done $(wildcard tests/python/xgboost_*.py)
+	@rm -rf target/xgboost-newest
+	$(XGBOOST_VENV) -W ignore tests/python/xgboost_grid.py target/xgboost-newest
+	@touch $@
+
+xgboost-fixtures: target/venv-xgboost/done
+	$(XGBOOST_VENV) -W ignore tests/python/xgboost_fixtures.py tests/fixtures/xgboost
+
+target/venv-xgboost/done: Makefile
+	$(NEWER_PYTHON) -m venv target/venv-xgboost
+	$(XGBOOST_VENV) $(PIP) xgboost-cpu==$(XGBOOST_NEWEST) numpy==2.4.6 scipy==1.17.1 pandas==3.0.1
+	@touch $@
+
+# A model of 5,000 trees x 255 leaves: the size of its bundle, how long it loads, its scores.
+large: target/large/done
+	cargo test --release -p tollgate-tests --test large -- --nocapture
+
+target/large/done: target/venv/done tests/python/lightgbm_large.py
+	@rm -rf target/large
+	$(VENV) tests/python/lightgbm_large.py target/large
 	@touch $@
 
 clean:

@@ -30,7 +30,7 @@ pub struct ReasonsWire<'b> {
     /// Reasons of a decision, at most.
     #[n(0)]
     pub most: u32,
-    /// Groups; of two with the same contribution the first one counts.
+    /// Groups by priority: of two with the same contribution the first one counts.
     #[b(1)]
     pub groups: Vec<GroupWire<'b>>,
 }
@@ -170,7 +170,8 @@ impl Reasons {
         self.group_of.get(feature).and_then(|group| self.groups.get(*group))
     }
 
-    /// Writes reasons with code, rank and contribution; for an explanation also their texts.
+    /// Writes reasons with code, rank and contribution, and of a near tie that it is one;
+    /// for an explanation also their texts.
     pub(crate) fn write(&self, json: &mut Writer, reasons: &[Reason], explain: bool) {
         json.open_list("reasons");
         for (rank, reason) in (1..).zip(reasons) {
@@ -178,8 +179,10 @@ impl Reasons {
             json.text("code", &reason.code);
             json.integer_or_null("rank", Some(rank));
             json.number("contribution", reason.contribution);
-            if explain {
+            if explain || reason.near_tie {
                 json.boolean("near_tie", reason.near_tie);
+            }
+            if explain {
                 json.open("text");
                 let texts = reason.group.and_then(|group| self.groups.get(group)).map(|group| &group.texts);
                 texts.into_iter().flatten().for_each(|(language, text)| json.text(language, text));

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import make_model
+import peer_tract
 import start
 from charts import write_charts
 from machine import machine
@@ -124,7 +125,9 @@ def on_lightgbm(
         }
         mine = [ours, *(nodes[name] for name in nodes if name != "ort_web")]
         web = [nodes[name] for name in nodes if name == "ort_web"]
-        model = LightGbmModel(files, rows, args.batch_rows, web)
+        start_tract = partial(peer_tract.child, files.onnx, files.rows, rows.shape[1])
+        tract = [stack.enter_context(child) for child in missing.attempt("tract", start_tract)]
+        model = LightGbmModel(files, rows, args.batch_rows, web, tract)
         tasks = run_tasks(model, mine, args, missing)
         about = {key: ours.about.get(key) for key in ABOUT}
         about["load_p50_ms"] = ours.ask(f"load {LOADS}")["p50_ms"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import peer_lightgbm
 import peer_onnx
 from ours import Child, Timed, variants
+from peer_tract import Tract
 from prepare import Files, Missing
 from timing import Contender
 
@@ -26,6 +27,7 @@ OTHER_ORDER_OF_SUMS = 1e-9
 TOLERANCES = {
     "onnxruntime": SINGLE_PRECISION,
     "ort_web": SINGLE_PRECISION,
+    "tract": SINGLE_PRECISION,
     "lleaves": OTHER_ORDER_OF_SUMS,
     "tl2cgen": OTHER_ORDER_OF_SUMS,
     "lightgbm_contrib": OTHER_ORDER_OF_SUMS,
@@ -75,9 +77,16 @@ def checked(
 class LightGbmModel:
     """The peers of each task on the LightGBM model; making one that is not installed raises."""
 
-    def __init__(self, files: Files, rows: Floats, batch: int, web: Sequence[Child]) -> None:
-        """Keeps what the peers are made of; `web` is onnxruntime-web where it runs."""
-        self.files, self.rows, self.batch, self.web = files, rows, batch, web
+    def __init__(
+        self,
+        files: Files,
+        rows: Floats,
+        batch: int,
+        web: Sequence[Child],
+        tract: Sequence[Child],
+    ) -> None:
+        """Keeps what the peers are made of; onnxruntime-web and tract where they run."""
+        self.files, self.rows, self.batch, self.web, self.tract = files, rows, batch, web, tract
 
     def expected(self) -> Floats:
         """The trainer's raw scores."""
@@ -96,6 +105,7 @@ class LightGbmModel:
                 ("lleaves", partial(self._lleaves, "lleaves-row.o")),
                 ("tl2cgen", self._tl2cgen),
                 *(("onnxruntime-web", partial(Timed, web, "ort_web", True)) for web in self.web),
+                *(("tract", partial(Tract, tract)) for tract in self.tract),
             ],
             "batch": [
                 ("LightGBM, batch", partial(peer_lightgbm.LightGbmBatch, *self._batch())),

@@ -43,6 +43,10 @@ class Case:
     first: int = 0
     """The first column that we import; 1 leaves the other class out."""
     tolerance: float = 1e-6
+    texts: dict[str, list[str]] | None = None
+    """Of inputs that are texts, the texts by their codes in the rows."""
+    classes: list[str] | None = None
+    """Names of the classes as the trainer has them."""
 
 
 def edges(

@@ -22,11 +22,19 @@ from onnx_build import Floats
 from onnx_cases import Case, hand_made
 from onnx_prepared import prepared, tails, types
 from onnx_sklearn import converted
+from onnx_texts import texts
 
 TYPES = {1: np.float32, 7: np.int64, 11: np.float64}
 
 
-def run(model: onnx.ModelProto, rows: Floats) -> Floats:
+def words(codes: Floats, known: dict[str, list[str]], names: list[str]) -> Any:
+    """The texts of codes, column by column; a code that is none is a text nobody knows."""
+    listed = [[*known[name], "never seen"] for name in names]
+    found = [[listed[j][int(code)] for j, code in enumerate(row)] for row in codes]
+    return np.array(found, dtype=object)
+
+
+def run(model: onnx.ModelProto, rows: Floats, known: dict[str, list[str]]) -> Floats:
     """The output that is not the label, rows x columns."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -36,7 +44,12 @@ def run(model: onnx.ModelProto, rows: Floats) -> Floats:
     for given in model.graph.input:
         kind = given.type.tensor_type
         width = kind.shape.dim[1].dim_value
-        feed[given.name] = rows[:, at : at + width].astype(TYPES[kind.elem_type])
+        part = rows[:, at : at + width]
+        if kind.elem_type == onnx.TensorProto.STRING:
+            names = [given.name] if width == 1 else [f"f{index}" for index in range(width)]
+            feed[given.name] = words(part, known, names)
+        else:
+            feed[given.name] = part.astype(TYPES[kind.elem_type])
         at += width
     found = session.run([model.graph.output[-1].name], feed)[0]
     if isinstance(found, list):
@@ -64,10 +77,10 @@ def write_case(case: Case, out: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(zlib.crc32(case.id.encode()))
     rows = case.rows(rng)
-    response = run(case.model, rows)[:, case.first :]
+    response = run(case.model, rows, case.texts or {})[:, case.first :]
     files = {"X": rows, "response": response}
     if case.raw:
-        files["raw"] = run(without_transform(case.model), rows)[:, case.first :]
+        files["raw"] = run(without_transform(case.model), rows, case.texts or {})[:, case.first :]
     (folder / "model.onnx").write_bytes(case.model.SerializeToString())
     for name, values in files.items():
         (folder / f"{name}.f64").write_bytes(np.ascontiguousarray(values, dtype="<f8").tobytes())
@@ -78,6 +91,8 @@ def write_case(case: Case, out: Path) -> dict[str, Any]:
         "outputs": response.shape[1],
         "raw": case.raw,
         "tolerance": case.tolerance,
+        "texts": case.texts,
+        "classes": case.classes,
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
     return meta
@@ -92,7 +107,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     cases = [
         case
-        for case in (*hand_made(), *prepared(), *types(), *tails(), *converted(args.out))
+        for case in (*hand_made(), *prepared(), *types(), *tails(), *converted(args.out), *texts())
         if args.only in case.id
     ]
     if len({case.id for case in cases}) != len(cases):

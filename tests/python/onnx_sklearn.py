@@ -14,7 +14,7 @@ from sklearn import ensemble, linear_model, tree
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler, OneHotEncoder, StandardScaler
 
 from onnx_build import Floats
 from onnx_cases import Case, edges
@@ -168,6 +168,23 @@ def pipelines() -> Iterator[Case]:
             yield Case(f"pipe_columns_{rest}_{last}", export(pipe, mixed), rows, raw, 1, 5e-6)
 
 
+def bins() -> Iterator[Case]:
+    """Features in bins, none of them missing, as the trainer wants them."""
+    from common import export
+
+    x, _, two, _ = data(False)
+    forest = ensemble.RandomForestClassifier(12, max_depth=6, random_state=3)
+    logistic = linear_model.LogisticRegression(max_iter=500)
+    for strategy in ("quantile", "uniform"):
+        for name, last in (("forest", forest), ("logistic", logistic)):
+            cut = KBinsDiscretizer(5, encode="ordinal", strategy=strategy, quantile_method="linear")
+            pipe = make_pipeline(cut, last).fit(x, two)
+            limits = [list(edges_of) for edges_of in cut.bin_edges_]
+            rows = edges(limits, special=(0.0, -0.0, 1e30, -1e30))
+            raw = last is forest
+            yield Case(f"pipe_bins_{strategy}_{name}", export(pipe, x), rows, raw, 1, 5e-6)
+
+
 def unknown_categories(x: Any) -> Callable[[np.random.Generator], Floats]:
     """Training rows, some with a category that training never saw."""
 
@@ -182,10 +199,13 @@ def unknown_categories(x: Any) -> Callable[[np.random.Generator], Floats]:
 
 
 def boosters() -> Iterator[Case]:
-    """LightGBM models through onnxmltools."""
+    """LightGBM's and XGBoost's models through onnxmltools."""
     import lightgbm as lgb
-    from onnxmltools import convert_lightgbm
+    import xgboost as xgb
+    from onnxmltools import convert_lightgbm, convert_xgboost
     from onnxmltools.convert.common.data_types import FloatTensorType
+
+    types = [("X", FloatTensorType([None, 6]))]
 
     x, y, two, three = data(True)
     kinds = (
@@ -195,9 +215,19 @@ def boosters() -> Iterator[Case]:
     )
     for made, target, kind in kinds:
         model = made(n_estimators=15, num_leaves=15, verbosity=-1, num_threads=1).fit(x, target)
-        types = [("X", FloatTensorType([None, 6]))]
         graph = convert_lightgbm(model, initial_types=types, zipmap=False, target_opset=15)
         yield Case(f"lgb_{kind}", graph, plain_rows(graph, 6, True), first=int(kind == "2"))
+    grown = (
+        (xgb.XGBClassifier, two, "2"),
+        (xgb.XGBClassifier, three, "3"),
+        (xgb.XGBRegressor, y, "r"),
+        (xgb.XGBRFClassifier, two, "forest"),
+    )
+    for made, target, kind in grown:
+        model = made(n_estimators=15, max_depth=5, n_jobs=1, random_state=3).fit(x, target)
+        graph = convert_xgboost(model, initial_types=types, target_opset=15)
+        rows = plain_rows(graph, 6, True)
+        yield Case(f"xgb_{kind}", graph, rows, first=int(kind in ("2", "forest")))
 
 
 def examples(out: Path) -> Iterator[Case]:
@@ -216,5 +246,6 @@ def converted(out: Path) -> Iterator[Case]:
     sys.path.insert(0, str(EXAMPLES))
     yield from plain()
     yield from pipelines()
+    yield from bins()
     yield from boosters()
     yield from examples(out)

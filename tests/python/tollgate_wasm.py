@@ -79,6 +79,7 @@ class Tollgate:
         self._memory = memory
         self._calls = {name: call for name, call in exports.items() if isinstance(call, Func)}
         self._lost = False
+        self._about: dict[int, dict[str, Any]] = {}
         version = self._call("abi_version")
         if version < ABI_VERSION:
             raise ValueError(f"the module has calls of version {version}, not {ABI_VERSION}")
@@ -90,6 +91,7 @@ class Tollgate:
         with self._lend(bundle, keys, digest or b"") as (file, trusted, wanted):
             pinned = 0 if digest is None else wanted
             status = self._call("load", file, len(bundle), trusted, len(keys), pinned, now_ms)
+        self._about.pop(status, None)
         return self._checked(status)
 
     @property
@@ -99,13 +101,15 @@ class Tollgate:
 
     def unload(self, handle: int) -> None:
         """Frees a bundle."""
+        self._about.pop(handle, None)
         self._checked(self._call("unload", handle))
 
     def describe(self, handle: int) -> dict[str, Any]:
         """What a bundle is: name, digest, features, fallback action and more."""
-        self._checked(self._call("describe", handle))
-        about: dict[str, Any] = json.loads(self._output())
-        return about
+        if handle not in self._about:
+            self._checked(self._call("describe", handle))
+            self._about[handle] = json.loads(self._output())
+        return self._about[handle]
 
     def score_json(self, handle: int, request: bytes) -> bytes:
         """Decides a JSON request; returns the record, byte for byte."""

@@ -120,21 +120,38 @@ def category_table(document: Document) -> Document:
     return document
 
 
-def dart_beside(document: Document) -> Document:
-    """DART as a booster of trees with its weights beside the model."""
-    booster = document["learner"]["gradient_booster"]
-    model = booster["gbtree"]["model"]
-    moved = {"name": "gbtree", "model": model, "weight_drop": booster["weight_drop"]}
-    document["learner"]["gradient_booster"] = moved
-    document["version"] = [3, 4, 0]
-    return document
+def weights_of(document: Document) -> list[float]:
+    """The weights of DART's trees, taken out of wherever this version puts them."""
+    booster, model = document["learner"]["gradient_booster"], model_of(document)
+    found: list[float] = booster.pop("weight_drop", None) or model.pop("weight_drop")
+    return found
 
 
 def dart_inside(document: Document) -> Document:
-    """DART as a booster of trees with its weights in the model."""
-    document = dart_beside(document)
+    """DART as 3.4 writes it: a booster of trees with its weights in the model."""
+    model = {**model_of(document), "weight_drop": weights_of(document)}
+    document["learner"]["gradient_booster"] = {"name": "gbtree", "model": model}
+    document["version"] = [3, 4, 1]
+    return document
+
+
+def dart_beside(document: Document) -> Document:
+    """DART as 3.3 writes it: a booster of trees with its weights beside the model."""
+    document = dart_inside(document)
     booster = document["learner"]["gradient_booster"]
-    booster["model"]["weight_drop"] = booster.pop("weight_drop")
+    booster["weight_drop"] = booster["model"].pop("weight_drop")
+    document["version"] = [3, 3, 0]
+    return document
+
+
+def dart_outside(document: Document) -> Document:
+    """DART as it was up to 3.2: its weights beside a booster of trees."""
+    model, weights = model_of(document), weights_of(document)
+    model.pop("weight_drop", None)
+    inner = {"name": "gbtree", "model": model}
+    moved = {"name": "dart", "gbtree": inner, "weight_drop": weights}
+    document["learner"]["gradient_booster"] = moved
+    document["version"] = [3, 2, 0]
     return document
 
 

@@ -2,11 +2,12 @@
 //!
 //! Two sources: the parity cases and a grid that `tests/python/onnx_grid.py` writes.
 
+use serde_json::json;
 use std::path::Path;
 use tollgate_host::author;
 use tollgate_host::import::Source;
 use tollgate_host::sandbox::Bounds;
-use tollgate_tests::cases::{folders, is_usable, json, parity_case, same_bits};
+use tollgate_tests::cases::{folders, is_usable, json as read_json, parity_case, same_bits};
 use tollgate_tests::forge::{key, public};
 use tollgate_tests::{Native, Runtime, Wasmtime, doubles, present, root, shared};
 
@@ -19,7 +20,7 @@ fn parity_cases() {
     let mut wasmtime = Wasmtime::new(Bounds { memory_bytes: 1 << 30, ..Bounds::default() });
     let (mut ran, mut rows_off) = (0, 0);
     for case in folders(&cases) {
-        let mut meta = json(&case.join("meta.json"));
+        let mut meta = read_json(&case.join("meta.json"));
         let other = OTHER.iter().any(|name| case.to_string_lossy().contains(name));
         if meta["format"] != "onnx" || !is_usable(&meta) || other {
             continue;
@@ -43,7 +44,7 @@ fn runtime_grid() {
     let mut native = Native::default();
     let (mut cases, mut rows, mut bitwise, mut off) = (0, 0, 0, Vec::new());
     for case in folders(&grid) {
-        let meta = json(&case.join("meta.json"));
+        let meta = read_json(&case.join("meta.json"));
         cases += 1;
         rows += meta["rows"].as_u64().unwrap_or(0);
         bitwise += usize::from(meta["raw"] == true);
@@ -64,7 +65,7 @@ fn examples() {
         return;
     };
     let mut wasmtime = Wasmtime::new(Bounds { memory_bytes: 1 << 30, ..Bounds::default() });
-    let meta = serde_json::json!({ "output": "probability", "tolerance": { "abs": 1e-6 } });
+    let meta = json!({ "output": "probability", "tolerance": { "abs": 1e-6 } });
     let cases = folders(&examples);
     assert_eq!(cases.len(), 4, "{cases:?}");
     for case in cases {
@@ -101,6 +102,11 @@ fn grid_case(case: &Path, meta: &serde_json::Value, runtime: &mut dyn Runtime) -
     let (rows, width, outputs) = (doubles(&case.join("X.f64")), source.features().len(), source.outputs());
     if (Some(width as u64), Some(outputs as u64)) != (meta["features"].as_u64(), meta["outputs"].as_u64()) {
         return Some(format!("{width} features and {outputs} outputs, where the graph has {meta}"));
+    }
+    for (what, words) in [("texts", json!(source.names().texts)), ("classes", json!(source.names().classes))] {
+        if !meta[what].is_null() && meta[what] != words {
+            return Some(format!("{what} {words}, where the trainer has {}", meta[what]));
+        }
     }
     let want = doubles(&case.join("response.f64"));
     let got = runtime.predict(&rows, width, outputs, true);

@@ -158,7 +158,10 @@ fn broken_graphs() {
     refused(&graph(|graph| graph.output.push(value("X", 1, None))), &["keep one"]);
     refused(&graph(|graph| graph.input[0] = value("X", 1, None)), &["fixed number of columns"]);
     refused(&graph(|graph| graph.input[0] = value("X", 1, Some(i64::MAX))), &["fixed number of columns"]);
-    refused(&graph(|graph| graph.input[0] = value("X", 8, Some(2))), &["text", "as numbers"]);
+    refused(
+        &graph(|graph| graph.input[0] = value("X", 8, Some(2))),
+        &["TreeEnsembleRegressor", "texts", "LabelEncoder"],
+    );
     refused(&graph(|graph| graph.input.clear()), &["no inputs"]);
     refused(&graph(|graph| graph.sparse_initializer.push(vec![])), &["sparse"]);
     refused(&ModelProto { graph: None, ..base() }, &["no graph"]);
@@ -178,7 +181,13 @@ fn sound_but_not_lowered() {
     };
     refused(&ml("Normalizer", vec![text("norm", "L2")]), &["Normalizer", "normalize outside"]);
     refused(&ml("SVMRegressor", vec![]), &["SVMRegressor", "not supported"]);
-    refused(&ml("OneHotEncoder", vec![texts("cats_strings", &["a"])]), &["cats_strings", "as numbers"]);
+    refused(&ml("OneHotEncoder", vec![texts("cats_strings", &["a"])]), &["OneHotEncoder", "type of its input"]);
+    let words = vec![texts("keys_strings", &["a"]), floats("values_floats", &[1.0])];
+    refused(&ml("LabelEncoder", words), &["LabelEncoder", "type of its input"]);
+    let to_words = vec![ints("keys_int64s", &[1]), texts("values_strings", &["a"])];
+    refused(&ml("LabelEncoder", to_words), &["values_strings", "not supported"]);
+    let mapped = vec![texts("cats_strings", &["a"]), ints("cats_int64s", &[1])];
+    refused(&ml("CategoryMapper", mapped), &["CategoryMapper", "makes texts of numbers"]);
     refused(&ml("Scaler", vec![floats("offset", &[0.0]), floats("scale", &[0.0])]), &["Scaler", "factor 0"]);
     refused(&ml("Scaler", vec![floats("offset", &[0.0, 1.0, 2.0]), floats("scale", &[1.0])]), &["offset", "3 entries"]);
     refused(&ml("Imputer", vec![floats("imputed_value_floats", &[1.0, 2.0, 3.0])]), &["imputed_value_floats"]);
@@ -189,6 +198,62 @@ fn sound_but_not_lowered() {
     let mut twice = trees("X");
     twice.output = vec!["T".into()];
     refused(&model(vec![twice, trees("T")]), &["scores of another model"]);
+}
+
+/// Only encoders work on texts.
+#[test]
+fn texts_that_no_encoder_reads() {
+    let on_texts = |nodes: Vec<NodeProto>| {
+        let mut model = model(nodes);
+        model.graph.as_mut().expect("a graph").input = vec![value("X", 8, Some(2))];
+        model
+    };
+    let label = |keys: AttributeProto| {
+        let values = floats("values_floats", &[1.0, 2.0]);
+        on_texts(vec![node("LabelEncoder", "ai.onnx.ml", &["X"], "Y", vec![keys, values]), trees("Y")])
+    };
+    read(&label(texts("keys_strings", &["a", "b"]))).expect("sound");
+    refused(&label(texts("keys_strings", &["a"])), &["values_*", "2 entries where 1 belong"]);
+    refused(&label(ints("keys_int64s", &[1, 2])), &["type of its input"]);
+    let many: Vec<String> = (0..10_001).map(|number| number.to_string()).collect();
+    let many = texts("keys_strings", &many.iter().map(String::as_str).collect::<Vec<_>>());
+    let values = floats("values_floats", &[1.0; 10_001]);
+    let step = node("LabelEncoder", "ai.onnx.ml", &["X"], "Y", vec![many, values]);
+    refused(&on_texts(vec![step, trees("Y")]), &["10001 keys"]);
+    for (kind, domain) in [("Scaler", "ai.onnx.ml"), ("Imputer", "ai.onnx.ml"), ("Cast", ""), ("Neg", "")] {
+        let attributes = vec![floats("offset", &[0.0]), floats("scale", &[1.0]), int("to", 1)];
+        let step = node(kind, domain, &["X"], "Y", attributes);
+        refused(&on_texts(vec![step, trees("Y")]), &[kind, "texts"]);
+    }
+    let hot = node("OneHotEncoder", "ai.onnx.ml", &["X"], "Y", vec![ints("cats_int64s", &[1])]);
+    refused(&on_texts(vec![hot, trees("Y")]), &["OneHotEncoder", "type of its input"]);
+}
+
+/// The largest of columns is known where they are bins of one feature.
+#[test]
+fn largest_of_what_is_no_bins() {
+    let largest = |nodes: Vec<NodeProto>, edges: &[f32]| {
+        let last = node("Cast", "", &["L"], "C", vec![int("to", 1)]);
+        let both = node("Concat", "", &["C", "X"], "Y", vec![int("axis", 1)]);
+        let mut model = model(nodes.into_iter().chain([last, both, trees("Y")]).collect());
+        let edges = TensorProto {
+            name: "e".into(),
+            dims: vec![edges.len() as i64],
+            data_type: 1,
+            float_data: edges.to_vec(),
+            ..TensorProto::default()
+        };
+        model.graph.as_mut().expect("a graph").initializer.push(edges);
+        model
+    };
+    let arg_max = |input: &str| node("ArgMax", "", &[input], "L", vec![int("axis", 1)]);
+    let less = node("Less", "", &["X", "e"], "B", vec![]);
+    refused(&largest(vec![arg_max("X")], &[1.0]), &["ArgMax", "bins only"]);
+    refused(&largest(vec![less.clone(), arg_max("B")], &[1.0, 2.0]), &["ArgMax", "several features"]);
+    refused(&largest(vec![less.clone(), arg_max("B")], &[1.0, 2.0, 3.0]), &["Less", "3 constants for 2 columns"]);
+    refused(&largest(vec![less.clone(), arg_max("B")], &[1.0, f32::NAN]), &["Less", "NaN"]);
+    let down = node("ArgMax", "", &["B"], "L", vec![int("axis", 0)]);
+    refused(&largest(vec![less, down], &[1.0]), &["ArgMax", "as a column"]);
 }
 
 #[test]

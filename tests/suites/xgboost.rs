@@ -70,6 +70,25 @@ fn trained_grid() {
     assert!(check_grid(&grid, SINGLE) >= 60, "the grid is there");
 }
 
+/// Small models that XGBoost 3.4.1 wrote, with its predictions, see `make xgboost-fixtures`.
+#[test]
+fn newest_files() {
+    let folder = root().join("tests/fixtures/xgboost");
+    for case in folders(&folder) {
+        let version = &json(&case.join("meta.json"))["xgboost"];
+        assert_eq!(version, &serde_json::json!([3, 4, 1]), "{}", case.display());
+    }
+    assert!(check_grid(&folder, SINGLE) >= 13, "the models are there");
+}
+
+/// The whole grid trained with that version, where somebody has run it.
+#[test]
+fn newest_grid() {
+    let folder = root().join("target/xgboost-newest");
+    let Some(grid) = present(folder, "grid trained with XGBoost 3.4.1, see `make xgboost-newest`") else { return };
+    assert!(check_grid(&grid, SINGLE) >= 165, "the grid is there");
+}
+
 /// Shapley values against XGBoost's own, which it computes in single precision.
 #[test]
 fn shapley_values() {
@@ -159,6 +178,9 @@ fn refused_by_name() {
         .replace("binary:logistic", "reg:expectileerror")
         .replace("\"num_target\": \"1\"", "\"num_target\": \"2\"");
     assert!(refusal(several.as_bytes(), None).contains("several expectiles"));
+    let quantiles = several.replace("reg:expectileerror", "reg:quantileerror").replace("\"[5E-1]\"", "\"[5E-1,5E-1]\"");
+    assert!(refusal(quantiles.replace("[3, 2, 0]", "[3, 4, 0]").as_bytes(), None).contains("several quantiles"));
+    assert!(xgboost(quantiles.as_bytes(), None).is_ok(), "before 3.4 they are given as they are");
     let classes = MODEL.replace("binary:logistic", "multi:softprob");
     assert!(refusal(classes.as_bytes(), None).contains("a softmax of one class"));
 }

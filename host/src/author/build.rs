@@ -4,6 +4,7 @@ use super::calibration::{self, Labelled};
 use super::forest::model_part;
 use super::golden::Golden;
 use super::parts::{calibrator_part, policy_part, reasons_part, schema_part};
+use super::risk::risk;
 use super::sign::{PartSource, Provenance, sign};
 use super::source::{BundleSource, CalibratorSource, CurveInput, CurveKind, FeatureSource, FittedSource, codes_of};
 use crate::failure::{self, Failure, Result};
@@ -79,13 +80,7 @@ pub fn build(folder: &Path, key: &SigningKey) -> Result<Built> {
 fn model(folder: &Path, source: &BundleSource) -> Result<(Source, PartSource)> {
     let wanted = &source.model;
     let model = Source::read(&folder.join(&wanted.file), wanted.format, wanted.iterations)?;
-    let outputs = model.outputs();
-    if outputs > 1 && wanted.risk_outputs.is_empty() {
-        let message = format!("the model has {outputs} outputs: name the risky ones, model.risk_outputs = [..]");
-        return Err(Failure::refused("SOURCE", message));
-    }
-    let risk: &[u32] = if outputs == 1 { &[] } else { &wanted.risk_outputs };
-    let part = model_part(&model, risk)?;
+    let part = model_part(&model, &risk(&model, wanted)?)?;
     Ok((model, part))
 }
 
@@ -114,6 +109,7 @@ fn agree(features: &[FeatureSource], model: &Source) -> Result<()> {
             }
         }
     }
+    texts_agree(&scored, model)?;
     if let Source::Forest(forest) = model {
         let categorical = forest.categorical();
         let numeric = |index: &&usize| scored.get(**index).is_some_and(|feature| feature.values.is_none());
@@ -122,6 +118,22 @@ fn agree(features: &[FeatureSource], model: &Source) -> Result<()> {
                 "feature {:?} is a category in the model; give kind = \"category\" and values",
                 names[*index]
             ));
+        }
+    }
+    Ok(())
+}
+
+/// The categories of a feature that the model reads as text begin with the texts that the
+/// model knows: a value's position is its code.
+fn texts_agree(features: &[&FeatureSource], model: &Source) -> Result<()> {
+    for (name, texts) in &model.names().texts {
+        let values = features.iter().find(|feature| feature.name == *name).and_then(|feature| feature.values.as_ref());
+        if !values.is_some_and(|values| values.starts_with(texts)) {
+            let message = format!(
+                "feature {name:?} is a text in the model; give kind = \"category\" and values = {texts:?}, in this \
+                 order; values that the model does not know come after these"
+            );
+            return Err(Failure::refused("SCHEMA", message));
         }
     }
     Ok(())

@@ -7,6 +7,7 @@
 //! | `bare.rs` | a model on its own |
 //! | `forest.rs` | trees to the forest part |
 //! | `parts.rs` | schema, calibrator and policy parts |
+//! | `risk.rs` | which classes are the risk |
 //! | `golden.rs` | rows with the trainer's predictions |
 //! | `calibration.rs` | fits isotonic, Platt and beta calibrators |
 //! | `sign.rs` | manifest, signature, file |
@@ -17,6 +18,7 @@ pub mod calibration;
 mod forest;
 mod golden;
 mod parts;
+mod risk;
 mod sign;
 mod source;
 

@@ -2,7 +2,7 @@
 
 use super::sign::{PartSource, encode};
 use super::source::{
-    BundleSource, ConditionSource, CostsSource, CutOffsSource, FeatureKind, FeatureSource, SegmentSource,
+    BundleSource, ConditionSource, CostsSource, CutOffsSource, FeatureKind, FeatureSource, GroupSource, SegmentSource,
 };
 use crate::failure::{Failure, Result};
 use tollgate_scorer::bundle::Role;
@@ -216,7 +216,10 @@ pub fn reasons_part(source: &BundleSource) -> Result<Option<PartSource>> {
         let found = scored.iter().position(|feature| feature.name == *name);
         found.map(|at| at as u32).ok_or_else(|| refused(format!("reason {code}: {name} is no scored feature")))
     };
-    let groups = reasons.groups.iter().map(|group| {
+    // On the wire the order is the priority; the sort keeps the order of equals.
+    let mut by_priority: Vec<&GroupSource> = reasons.groups.iter().collect();
+    by_priority.sort_by_key(|group| group.priority.unwrap_or(u32::MAX));
+    let groups = by_priority.into_iter().map(|group| {
         let features = group.features.iter().map(|name| position(&group.code, name)).collect::<Result<_>>()?;
         let texts = group.text.iter().map(|(language, text)| (language.as_str(), text.as_str())).collect();
         Ok(GroupWire { code: &group.code, features, texts })

@@ -5,6 +5,7 @@ use crate::import::Format;
 use crate::table::Codes;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use tollgate_scorer::CostMatrix;
 
@@ -58,8 +59,7 @@ pub struct Head {
 pub struct ReasonsSource {
     /// Reasons of a decision, at most; 4 by default.
     pub most: Option<u32>,
-    /// Groups; of two with the same contribution the first one counts. A scored feature in
-    /// no group is a group of its own.
+    /// Groups. A scored feature in no group is a group of its own, behind all of these.
     #[serde(default)]
     pub groups: Vec<GroupSource>,
 }
@@ -72,6 +72,9 @@ pub struct GroupSource {
     pub code: String,
     /// Its features.
     pub features: Vec<String>,
+    /// Of two with the same contribution the one with the lower number counts first; those
+    /// without a number come last, and else the order of declaration decides.
+    pub priority: Option<u32>,
     /// What to tell people, by language.
     #[serde(default)]
     pub text: BTreeMap<String, String>,
@@ -87,9 +90,34 @@ pub struct ModelSource {
     pub format: Option<Format>,
     /// Only the first iterations.
     pub iterations: Option<usize>,
-    /// For a model with several outputs: those that are the risk.
+    /// For a model of several classes: names of those that are the risk.
+    #[serde(default)]
+    pub risk_classes: Vec<ClassName>,
+    /// Names of the classes, where the model file does not have them.
+    #[serde(default)]
+    pub classes: Vec<ClassName>,
+    /// Instead of names, the positions of the outputs that are the risk.
     #[serde(default)]
     pub risk_outputs: Vec<u32>,
+}
+
+/// A class as its trainer has it: a text or a number.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum ClassName {
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+impl Display for ClassName {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Text(text) => text.fmt(formatter),
+        }
+    }
 }
 
 /// `[golden]`

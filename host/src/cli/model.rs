@@ -7,7 +7,7 @@ use crate::failure::{Failure, Result};
 use crate::import::{Format, Source};
 use crate::keys;
 use crate::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
-use crate::table::{Codes, Table};
+use crate::table::Table;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
@@ -122,7 +122,7 @@ impl Input {
             source = Source::Forest(forest.into_leaf_numbers());
         }
         let codes = match &self.schema {
-            None => Codes::new(),
+            None => source.names().texts.clone(),
             Some(path) => author::codes_of(&author::BundleSource::read(path)?.features),
         };
         let rows = Table::read(&self.rows)?.features(source.features(), &codes)?;

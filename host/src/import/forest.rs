@@ -1,5 +1,6 @@
 //! Trees as a trainer sees them, before they are put into a bundle.
 
+use super::Names;
 use std::collections::BTreeSet;
 use tollgate_scorer::model::Link;
 use tollgate_scorer::model::forest::{Aggregate, Input, Missing};
@@ -9,6 +10,8 @@ use tollgate_scorer::model::forest::{Aggregate, Input, Missing};
 pub struct ForestSource {
     /// Feature names, in model order.
     pub features: Vec<String>,
+    /// What the file calls its classes.
+    pub names: Names,
     /// Raw scores per row; tree t adds to output t mod outputs.
     pub outputs: usize,
     /// From raw scores to responses.

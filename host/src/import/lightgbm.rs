@@ -8,6 +8,7 @@
 //! - categories are truncated to integers; NaN, negative and unlisted ones go right;
 //! - raw scores of a random forest are sums, only responses are averages.
 
+use super::Names;
 use super::forest::{CategorySet, ForestSource, LeafFunction, Node, Split, Test, Tree};
 use crate::failure::{Failure, Result};
 use std::collections::HashMap;
@@ -42,6 +43,7 @@ pub fn lightgbm(text: &str, iterations: Option<usize>) -> Result<ForestSource> {
     trees.truncate(rounds * outputs);
     Ok(ForestSource {
         features,
+        names: Names::default(),
         outputs,
         link: link(&header, outputs)?,
         averaged_over: header.get("average_output").map(|_| u32::try_from(rounds.max(1)).unwrap_or(u32::MAX)),

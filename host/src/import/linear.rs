@@ -1,5 +1,6 @@
 //! Linear and logistic models, written down in TOML.
 
+use super::Names;
 use crate::failure::{Failure, Result};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -10,6 +11,8 @@ use tollgate_scorer::model::Link;
 pub struct LinearSource {
     /// Feature names, in the order of addition.
     pub features: Vec<String>,
+    /// What the file calls its classes.
+    pub names: Names,
     /// Output by output, one weight per feature.
     pub weights: Vec<f64>,
     /// Per output: the start of its sum.
@@ -69,6 +72,7 @@ pub fn linear(text: &str) -> Result<LinearSource> {
     };
     Ok(LinearSource {
         features,
+        names: Names::default(),
         weights,
         intercepts: vec![file.intercept],
         link,

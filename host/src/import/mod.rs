@@ -13,8 +13,10 @@ pub use onnx::onnx;
 pub use xgboost::xgboost;
 
 use crate::failure::{self, Failure, Result};
+use crate::table::Codes;
 use clap::ValueEnum;
 use std::path::Path;
+use tollgate_scorer::model::Link;
 
 /// Bytes of the largest model file we read.
 pub const MODEL_BYTES: usize = 1 << 30;
@@ -34,6 +36,17 @@ pub enum Format {
     Linear,
     /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them.
     Onnx,
+}
+
+/// What a model file says in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The classes as the trainer has them, numbers as text: one an output, or both where
+    /// one output scores the second of two. Empty where the file does not tell.
+    pub classes: Vec<String>,
+    /// Of each feature that is a text, the texts that the model knows; the position is the
+    /// code, and any other code is a text that it does not know.
+    pub texts: Codes,
 }
 
 /// A trained model, ready to be put into a bundle.
@@ -71,6 +84,36 @@ impl Source {
         match self {
             Self::Forest(forest) => &forest.features,
             Self::Linear(linear) => &linear.features,
+        }
+    }
+
+    /// Names of the classes: the file's, else the numbers that trainers give them. Empty for
+    /// a model that has no classes.
+    pub fn classes(&self) -> Vec<String> {
+        let names = self.names();
+        let link = match self {
+            Self::Forest(forest) => forest.link,
+            Self::Linear(linear) => linear.link,
+        };
+        let numbers = |count: usize| (0..count).map(|class| class.to_string()).collect();
+        match (names.classes.is_empty(), self.outputs(), link) {
+            (false, ..) => names.classes.clone(),
+            (true, 1, Link::Logistic { .. }) => numbers(2),
+            (true, 1, _) => Vec::new(),
+            (true, outputs, _) => numbers(outputs),
+        }
+    }
+
+    /// Whether the file itself names its classes.
+    pub fn names_classes(&self) -> bool {
+        !self.names().classes.is_empty()
+    }
+
+    /// What the file says in words.
+    pub fn names(&self) -> &Names {
+        match self {
+            Self::Forest(forest) => &forest.names,
+            Self::Linear(linear) => &linear.names,
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Single,
     Double,
     Integer,
+    /// Texts, by their codes.
+    Text,
 }
 
 /// A feature on its way to a model.
@@ -54,6 +56,8 @@ pub(super) enum Step {
     Fill { missing: f64, with: f64 },
     /// Listed values become others, all else becomes `other`; NaN has its own.
     Map { pairs: Rc<Vec<(f64, f64)>>, other: f64, nan: f64 },
+    /// One value up to each cut, and one above the last.
+    Stairs { cuts: Rc<Vec<f64>>, values: Rc<Vec<f64>>, nan: f64 },
 }
 
 impl Column {
@@ -68,7 +72,7 @@ impl Column {
     pub(super) fn single(&self) -> Self {
         match self.kind {
             Kind::Single => self.clone(),
-            Kind::Double | Kind::Integer => self.then(Step::Round, Kind::Single),
+            Kind::Double | Kind::Integer | Kind::Text => self.then(Step::Round, Kind::Single),
         }
     }
 
@@ -116,7 +120,10 @@ impl Step {
                     x
                 }
             }
-            Self::Map { nan, .. } if x.is_nan() => *nan,
+            Self::Map { nan, .. } | Self::Stairs { nan, .. } if x.is_nan() => *nan,
+            Self::Stairs { cuts, values, .. } => {
+                values.get(cuts.partition_point(|cut| *cut < x)).copied().unwrap_or(f64::NAN)
+            }
             Self::Map { pairs, other, .. } => pairs.iter().find(|pair| pair.0 == x).map_or(*other, |pair| pair.1),
         }
     }

@@ -6,7 +6,7 @@ use super::column::Column;
 use super::op::{Op, refused};
 use super::region::{Chain, Mode, Region};
 use crate::failure::Result;
-use crate::import::{ForestSource, Node, Split, Test, Tree};
+use crate::import::{ForestSource, Names, Node, Split, Test, Tree};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use tollgate_scorer::limits;
@@ -98,6 +98,7 @@ impl Ensemble {
         let plain = self.base.iter().all(|base| *base == 0.0);
         Ok(ForestSource {
             features: ground.names.to_vec(),
+            names: Names::default(),
             outputs: self.targets,
             link: Link::Identity,
             averaged_over,

@@ -5,7 +5,8 @@ use super::ensemble::Ground;
 use super::op::{Constant, Op, refused};
 use super::proto::{GraphProto, TypeProto, ValueInfoProto, data_type};
 use super::scores::Scores;
-use super::{linear, prepare, trees};
+use super::texts::{self, Texts};
+use super::{bins, linear, prepare, trees};
 use crate::failure::Result;
 use crate::import::Source;
 use std::collections::{HashMap, HashSet};
@@ -33,6 +34,7 @@ pub(super) struct Walk<'g> {
     values: HashMap<&'g str, Value>,
     names: Rc<Vec<String>>,
     input: Input,
+    texts: Texts,
 }
 
 /// The model that a graph amounts to.
@@ -62,7 +64,9 @@ pub(super) fn model(graph: &GraphProto) -> Result<Source> {
     }
     match walk.values.get(output) {
         Some(Value::Scores(scores)) => {
-            scores.as_ref().clone().finish().map_err(|what| refused(format!("output {output:?} {what}")))
+            let scores = scores.as_ref().clone();
+            let texts = walk.texts.into_codes(&walk.names);
+            scores.finish(texts).map_err(|what| refused(format!("output {output:?} {what}")))
         }
         Some(_) => Err(refused(format!("output {output:?} comes from no tree or linear operator"))),
         None => Err(refused(format!("output {output:?} is produced by no node"))),
@@ -116,15 +120,17 @@ impl<'g> Walk<'g> {
         let given: Vec<&ValueInfoProto> =
             graph.input.iter().filter(|input| !constants.contains(input.name.as_str())).collect();
         let shapes = given.iter().map(|input| shape(input)).collect::<Result<Vec<(Kind, usize)>>>()?;
-        let all_single = shapes.iter().all(|(kind, _)| *kind == Kind::Single);
+        let all_single = shapes.iter().all(|(kind, _)| matches!(kind, Kind::Single | Kind::Text));
         let mut walk = Self {
             values: HashMap::new(),
             names: Rc::default(),
+            texts: Texts::default(),
             input: if all_single { Input::Single } else { Input::AsIs },
         };
         let mut names = Vec::new();
         for (input, (kind, width)) in given.iter().zip(shapes) {
-            let columns = (0..width).map(|index| feature(names.len() + index, kind, all_single)).collect();
+            let columns: Vec<Column> = (0..width).map(|index| feature(names.len() + index, kind, all_single)).collect();
+            columns.iter().filter(|_| kind == Kind::Text).for_each(|column| walk.texts.add(column.feature));
             names.extend((0..width).map(|index| match (given.len(), width) {
                 (_, 1) => input.name.clone(),
                 (1, _) => format!("f{index}"),
@@ -169,7 +175,7 @@ impl<'g> Walk<'g> {
             return Err(op.refused("its label is used as the score; give out the probabilities"));
         }
         let columns = || self.columns(op, 0);
-        let at_node = |of: Scores| scores(Scores { id: op.position, ..of });
+        let at_node = |of: Scores| scores(Scores { id: op.position, ..of }.named(classes(op)));
         Ok(Some(match kind {
             "TreeEnsembleClassifier" => at_node(trees::classifier(op, &self.ground(&columns()?))?),
             "TreeEnsembleRegressor" => at_node(trees::regressor(op, &self.ground(&columns()?))?),
@@ -179,11 +185,15 @@ impl<'g> Walk<'g> {
             "Scaler" => self::columns(prepare::scaler(op, &columns()?)?),
             "Imputer" => self::columns(prepare::imputer(op, &columns()?)?),
             "Binarizer" => self::columns(prepare::binarizer(op, &columns()?)?),
-            "OneHotEncoder" => self::columns(prepare::one_hot(op, &columns()?)?),
-            "LabelEncoder" => self::columns(prepare::labels(op, &columns()?)?),
+            "OneHotEncoder" => self::columns(prepare::one_hot(op, &self.any_columns(op, 0)?, &self.texts)?),
+            "LabelEncoder" => self::columns(prepare::labels(op, &self.any_columns(op, 0)?, &self.texts)?),
+            "CategoryMapper" => self::columns(prepare::mapper(op, &self.any_columns(op, 0)?, &self.texts)?),
             "FeatureVectorizer" => self.concat(op)?,
             "ArrayFeatureExtractor" => self.select(op, &self.constant(op, 1)?.integers())?,
-            "ZipMap" => self.value(op, 0)?,
+            "ZipMap" => match self.value(op, 0)? {
+                Value::Scores(of) => scores(of.as_ref().clone().named(classes(op))),
+                other => other,
+            },
             "Normalizer" => match self.value(op, 0)? {
                 Value::Scores(of) => scores(of.as_ref().clone().normalized(op)?),
                 _ => return Err(op.refused(
@@ -210,6 +220,11 @@ impl<'g> Walk<'g> {
             "Clip" => columns(prepare::clip(op, &self.columns(op, 0)?, self.bound(op, 1)?, self.bound(op, 2)?)?),
             "Neg" => columns(self.columns(op, 0)?.iter().map(|c| c.then(Step::Negate, c.kind)).collect()),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(op, kind)?,
+            "Less" | "Greater" => {
+                let edges = self.constant(op, 1)?;
+                columns(bins::compare(op, &self.columns(op, 0)?, &edges, kind == "Less")?)
+            }
+            "ArgMax" => columns(vec![bins::first_largest(op, &self.columns(op, 0)?)?]),
             "MatMul" | "Gemm" => self.product(op)?,
             "Sigmoid" => scores(self.scores(op)?.linked(op, Link::Logistic { slope: 1.0 })?),
             "Softmax" => {
@@ -234,7 +249,16 @@ impl<'g> Walk<'g> {
         self.values.get(name).cloned().ok_or_else(unknown)
     }
 
+    /// Columns of numbers.
     pub(super) fn columns(&self, op: &Op<'_>, index: usize) -> Result<Rc<Vec<Column>>> {
+        let columns = self.any_columns(op, index)?;
+        if columns.iter().any(|column| column.kind == Kind::Text) {
+            return Err(texts::refused(op));
+        }
+        Ok(columns)
+    }
+
+    fn any_columns(&self, op: &Op<'_>, index: usize) -> Result<Rc<Vec<Column>>> {
         match self.value(op, index)? {
             Value::Columns(columns) => Ok(columns),
             Value::Scores(_) => Err(op.refused("works on the scores of another model, which is not supported")),
@@ -269,11 +293,23 @@ pub(super) fn columns(of: Vec<Column>) -> Value {
     Value::Columns(Rc::new(of))
 }
 
+/// The names of classes that an operator has, numbers as text.
+fn classes(op: &Op<'_>) -> Vec<String> {
+    let texts = op.strings("classlabels_strings");
+    let numbers = ["classlabels_int64s", "classlabels_ints"].map(|name| op.ints(name)).concat();
+    if texts.is_empty() { numbers.iter().map(ToString::to_string).collect() } else { texts }
+}
+
 /// A feature as the graph's input.
 fn feature(feature: usize, kind: Kind, all_single: bool) -> Column {
     let mixed = kind == Kind::Single && !all_single;
     // In a graph with other inputs too, the rounding that callers do is a step.
-    let (given, steps) = if mixed { (Kind::Double, vec![Step::Round]) } else { (kind, vec![]) };
+    let (given, steps) = match kind {
+        _ if mixed => (Kind::Double, vec![Step::Round]),
+        // Codes are small whole numbers, the same in single precision.
+        Kind::Text if all_single => (Kind::Single, vec![]),
+        _ => (kind, vec![]),
+    };
     Column { feature, given, kind, steps }
 }
 
@@ -286,12 +322,11 @@ fn shape(input: &ValueInfoProto) -> Result<(Kind, usize)> {
         data_type::FLOAT => Kind::Single,
         data_type::DOUBLE => Kind::Double,
         data_type::INT64 | data_type::INT32 | data_type::BOOL => Kind::Integer,
-        data_type::STRING => {
-            let message = format!("input {name:?} is text; encode it as numbers before the model");
-            return Err(refused(message));
-        }
+        data_type::STRING => Kind::Text,
         other => {
-            return Err(refused(format!("input {name:?} has elements of type {other}; use float, double or int64")));
+            return Err(refused(format!(
+                "input {name:?} has elements of type {other}; use float, double, int64 or string"
+            )));
         }
     };
     let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);

@@ -8,7 +8,7 @@ use super::region::{Mode, Region};
 use super::scores::{Score, Scores};
 use super::trees;
 use crate::failure::Result;
-use crate::import::{ForestSource, LeafFunction, LinearSource, Node, Source, Split, Test, Tree};
+use crate::import::{ForestSource, LeafFunction, LinearSource, Names, Node, Source, Split, Test, Tree};
 use tollgate_scorer::limits;
 use tollgate_scorer::model::Link;
 use tollgate_scorer::model::forest::{Aggregate, Missing};
@@ -136,6 +136,7 @@ fn folded(
     let plain = ground.columns.iter().all(|column| column.steps.is_empty() && column.kind == Kind::Single);
     LinearSource {
         features: ground.names.to_vec(),
+        names: Names::default(),
         weights: folded,
         intercepts,
         link,
@@ -172,6 +173,7 @@ fn additive(
     }
     Ok(ForestSource {
         features: ground.names.to_vec(),
+        names: Names::default(),
         outputs,
         link,
         averaged_over: None,
@@ -195,7 +197,8 @@ enum Pieces {
 fn pieces(op: &Op<'_>, column: &Column) -> Result<Pieces> {
     let fold = |steps: &[Step]| Column { steps: steps.to_vec(), ..column.clone() }.affine();
     let missing = column.value(f64::NAN);
-    let last = column.steps.iter().rposition(|step| matches!(step, Step::Map { .. } | Step::Above(_)));
+    let last =
+        column.steps.iter().rposition(|step| matches!(step, Step::Map { .. } | Step::Above(_) | Step::Stairs { .. }));
     let Some(last) = last else {
         let kept: Vec<Step> = column.steps.iter().filter(|step| !fills_missing(step)).cloned().collect();
         let line = fold(&kept).ok_or_else(|| op.refused("reads a column that is clipped, truncated or has a number replaced; only scaling, imputing of missing values and one-hot columns are supported before a linear model"))?;
@@ -204,10 +207,12 @@ fn pieces(op: &Op<'_>, column: &Column) -> Result<Pieces> {
     let (before, after) = column.steps.split_at_checked(last + 1).unwrap_or_default();
     let outcomes = match before.last() {
         Some(Step::Map { pairs, nan, .. }) => pairs.iter().map(|pair| pair.1).chain([*nan]).collect::<Vec<f64>>(),
+        Some(Step::Stairs { values, nan, .. }) => values.iter().copied().chain([*nan]).collect(),
         _ => vec![1.0],
     };
     let rest = match before.last() {
         Some(Step::Map { other, .. }) => *other,
+        Some(Step::Stairs { values, .. }) => values.first().copied().unwrap_or_default(),
         _ => 0.0,
     };
     let mut distinct: Vec<f64> = outcomes.into_iter().filter(|outcome| *outcome != rest).collect();

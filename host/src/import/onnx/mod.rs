@@ -16,7 +16,13 @@
 //! - a comparison with NaN does not hold, `BRANCH_NEQ` does, unless
 //!   `nodes_missing_value_tracks_true` says otherwise;
 //! - `BRANCH_MEMBER` compares numbers as they are; ONNX Runtime takes whole members only, and
-//!   with a member below 1 it also takes fractions for members, which is not followed.
+//!   with a member below 1 it also takes fractions for members, which is not followed;
+//! - bins (`Less` and `ArgMax`) take one feature; the column of ones beside them, which exporters
+//!   make of any feature times 0, counts as ones where that feature is missing or infinite, too.
+//!
+//! A text is known by its code: its position among the texts that the graph's operators name
+//! for that feature. A text that no operator names has no code, and neither has a missing one;
+//! both are what an encoder makes of a text that it does not know.
 //!
 //! A classifier of two classes becomes one output, the second class's.
 //!
@@ -25,6 +31,7 @@
 //! No importer can undo that: prefer LightGBM's text format, and check with
 //! `tollgate model check` against the trainer's own predictions.
 
+mod bins;
 mod column;
 mod ensemble;
 mod graph;
@@ -35,6 +42,7 @@ pub mod proto;
 mod region;
 mod scores;
 mod shapes;
+mod texts;
 mod trees;
 mod trees_v3;
 mod trees_v5;

@@ -106,6 +106,27 @@ impl<'g> Op<'g> {
         }
     }
 
+    /// The texts of one side of an operator that maps: an attribute of texts, or a tensor.
+    pub(super) fn texts(&self, side: &str) -> Result<Vec<String>> {
+        let tensor = self.attribute(&format!("{side}_tensor")).and_then(|attribute| attribute.t.as_ref());
+        match tensor.filter(|tensor| tensor.data_type == data_type::STRING) {
+            Some(tensor) => {
+                Ok(tensor.string_data.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+            }
+            None => Ok(self.strings(&format!("{side}_strings"))),
+        }
+    }
+
+    /// The numbers of one side of an operator that maps, of any type.
+    pub(super) fn side(&self, side: &str) -> Result<Vec<f64>> {
+        if let Some(tensor) = self.tensor(&format!("{side}_tensor"))? {
+            return Ok(tensor.values);
+        }
+        let integers = self.ints(&format!("{side}_int64s"));
+        let floats = self.floats(&format!("{side}_floats"));
+        Ok(if integers.is_empty() { floats } else { integers.iter().map(|value| *value as f64).collect() })
+    }
+
     /// Fails unless a list of attributes is as long as it must be.
     pub(super) fn length(&self, name: &str, got: usize, want: usize) -> Result<()> {
         if got == want { Ok(()) } else { Err(self.wrong(name, format!("has {got} entries where {want} belong"))) }

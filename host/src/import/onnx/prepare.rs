@@ -2,6 +2,7 @@
 
 use super::column::{Arithmetic, Column, Kind, Step};
 use super::op::{Constant, Op};
+use super::texts::{self, Texts};
 use crate::failure::Result;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -39,6 +40,11 @@ pub(super) fn by(
         let value = constant.at(index).unwrap_or(f64::NAN);
         done.push(match (what, swapped) {
             (Arithmetic::Subtract, true) => with(op, &column.then(Step::Negate, column.kind), Arithmetic::Add, value)?,
+            // Exporters make a column of ones so: zero but where the product is NaN.
+            (Arithmetic::Multiply, _) if value == 0.0 => {
+                let pairs = Rc::new(vec![(f64::INFINITY, f64::NAN), (f64::NEG_INFINITY, f64::NAN)]);
+                column.then(Step::Map { pairs, other: 0.0, nan: f64::NAN }, column.kind)
+            }
             (Arithmetic::Divide, true) => {
                 return Err(op.refused("divides by a feature, which is not monotone; compute the feature outside"));
             }
@@ -54,6 +60,9 @@ fn with(op: &Op<'_>, column: &Column, what: Arithmetic, constant: f64) -> Result
         return Err(
             op.refused(format!("uses the constant {constant}; only finite ones, and no factor 0, are supported"))
         );
+    }
+    if column.kind == Kind::Text {
+        return Err(texts::refused(op));
     }
     if column.kind == Kind::Integer {
         return Err(op.refused("arithmetic on integers is not supported; cast them to float first"));
@@ -103,54 +112,55 @@ pub(super) fn cast(op: &Op<'_>, columns: &[Column]) -> Result<Columns> {
         data_type::INT64 => Kind::Integer,
         other => return Err(op.wrong("to", format!("type {other} is not supported; float, double and int64 are"))),
     };
+    if columns.iter().any(|column| column.kind == Kind::Text) {
+        return Err(texts::refused(op));
+    }
     let cast = |column: &Column| match (column.kind, to) {
         (from, to) if from == to => column.clone(),
         (_, Kind::Single) => column.single(),
         (_, Kind::Double) => Column { kind: Kind::Double, ..column.clone() },
-        (_, Kind::Integer) => column.then(Step::Truncate, Kind::Integer),
+        (_, Kind::Integer | Kind::Text) => column.then(Step::Truncate, Kind::Integer),
     };
     Ok(columns.iter().map(cast).collect())
 }
 
 /// OneHotEncoder: a column for each category.
-pub(super) fn one_hot(op: &Op<'_>, columns: &[Column]) -> Result<Columns> {
-    if op.has("cats_strings") {
-        return Err(op.wrong("cats_strings", "texts are not supported; encode categories as numbers before the model"));
-    }
-    let categories = op.ints("cats_int64s");
-    if categories.len().saturating_mul(columns.len()) > limits::CATEGORIES_TOTAL {
-        return Err(op.wrong("cats_int64s", format!("more than {} columns", limits::CATEGORIES_TOTAL)));
+pub(super) fn one_hot(op: &Op<'_>, columns: &[Column], texts: &Texts) -> Result<Columns> {
+    let (numbers, words) = (op.ints("cats_int64s"), op.strings("cats_strings"));
+    let total = numbers.len().max(words.len()).saturating_mul(columns.len());
+    if total > limits::CATEGORIES_TOTAL {
+        return Err(op.refused(format!("gives more than {} columns", limits::CATEGORIES_TOTAL)));
     }
     let mut encoded = Vec::new();
     for column in columns {
-        // Floats are compared as the integers they are cut to.
-        let column =
-            if column.kind == Kind::Integer { column.clone() } else { column.then(Step::Truncate, Kind::Integer) };
-        for category in categories {
-            let pairs = Rc::new(vec![(*category as f64, 1.0)]);
-            encoded.push(column.then(Step::Map { pairs, other: 0.0, nan: 0.0 }, Kind::Single));
+        let (column, categories) = match column.kind {
+            Kind::Text => (column.clone(), texts.codes(op, column.feature, &words)?),
+            Kind::Integer => (column.clone(), floats(numbers)),
+            // Floats are compared as the integers they are cut to.
+            _ => (column.then(Step::Truncate, Kind::Integer), floats(numbers)),
+        };
+        if categories.is_empty() {
+            return Err(op.refused("its categories are not of the type of its input"));
         }
+        encoded.extend(categories.into_iter().map(|category| {
+            let pairs = Rc::new(vec![(category, 1.0)]);
+            column.then(Step::Map { pairs, other: 0.0, nan: 0.0 }, Kind::Single)
+        }));
     }
     Ok(encoded)
 }
 
-/// LabelEncoder from numbers to numbers.
-pub(super) fn labels(op: &Op<'_>, columns: &[Column]) -> Result<Columns> {
-    let side = |part: &str| -> Result<Vec<f64>> {
-        if op.has(&format!("{part}_strings")) {
-            return Err(op.wrong(&format!("{part}_strings"), "texts are not supported; use numbers"));
-        }
-        if let Some(tensor) = op.tensor(&format!("{part}_tensor"))? {
-            return Ok(tensor.values);
-        }
-        let integers = op.ints(&format!("{part}_int64s"));
-        let floats = op.floats(&format!("{part}_floats"));
-        Ok(if integers.is_empty() { floats } else { integers.iter().map(|value| *value as f64).collect() })
-    };
-    let (keys, values) = (side("keys")?, side("values")?);
-    op.length("values_*", values.len(), keys.len())?;
-    if keys.is_empty() || keys.len() > limits::CATEGORIES {
-        return Err(op.wrong("keys_*", format!("{} keys; 1 to {} are supported", keys.len(), limits::CATEGORIES)));
+/// LabelEncoder to numbers, from numbers or texts.
+pub(super) fn labels(op: &Op<'_>, columns: &[Column], texts: &Texts) -> Result<Columns> {
+    if !op.texts("values")?.is_empty() || op.has("default_string") {
+        return Err(op.wrong("values_strings", "texts made of values are not supported; make numbers of them"));
+    }
+    let words = op.texts("keys")?;
+    let (numbers, values) = (if words.is_empty() { op.side("keys")? } else { vec![] }, op.side("values")?);
+    let keys = numbers.len().max(words.len());
+    op.length("values_*", values.len(), keys)?;
+    if keys == 0 || keys > limits::CATEGORIES {
+        return Err(op.wrong("keys_*", format!("{keys} keys; 1 to {} are supported", limits::CATEGORIES)));
     }
     let (other, kind) = if op.has("values_int64s") {
         (op.int("default_int64", -1) as f64, Kind::Integer)
@@ -158,12 +168,45 @@ pub(super) fn labels(op: &Op<'_>, columns: &[Column]) -> Result<Columns> {
         (f64::from(op.float("default_float", -0.0)), Kind::Single)
     };
     let other = op.tensor("default_tensor")?.and_then(|tensor| tensor.at(0)).unwrap_or(other);
-    let nan = keys.iter().zip(&values).find(|pair| pair.0.is_nan()).map_or(other, |pair| *pair.1);
+    let encode = |column: &Column| {
+        let keys = match column.kind {
+            Kind::Text => texts.codes(op, column.feature, &words)?,
+            _ => numbers.clone(),
+        };
+        if keys.is_empty() {
+            return Err(op.refused("its keys are not of the type of its input"));
+        }
+        Ok(column.then(map(keys, &values, other), kind))
+    };
+    columns.iter().map(encode).collect()
+}
+
+/// CategoryMapper from texts to whole numbers.
+pub(super) fn mapper(op: &Op<'_>, columns: &[Column], texts: &Texts) -> Result<Columns> {
+    let (words, numbers) = (op.strings("cats_strings"), op.ints("cats_int64s"));
+    op.length("cats_int64s", numbers.len(), words.len())?;
+    let encode = |column: &Column| {
+        if column.kind != Kind::Text {
+            return Err(op.refused("makes texts of numbers, which is not supported"));
+        }
+        let other = op.int("default_int64", -1) as f64;
+        let keys = texts.codes(op, column.feature, &words)?;
+        Ok(column.then(map(keys, &floats(numbers), other), Kind::Integer))
+    };
+    columns.iter().map(encode).collect()
+}
+
+/// Keys to values; of a key that stands twice the first one counts.
+fn map(keys: Vec<f64>, values: &[f64], other: f64) -> Step {
+    let nan = keys.iter().zip(values).find(|pair| pair.0.is_nan()).map_or(other, |pair| *pair.1);
     let mut seen = BTreeSet::new();
-    let pairs = keys.into_iter().zip(values).filter(|pair| !pair.0.is_nan() && seen.insert((pair.0 + 0.0).to_bits()));
-    let pairs: Rc<Vec<(f64, f64)>> = Rc::new(pairs.collect());
-    let encode = |column: &Column| column.then(Step::Map { pairs: Rc::clone(&pairs), other, nan }, kind);
-    Ok(columns.iter().map(encode).collect())
+    let pairs = keys.into_iter().zip(values.iter().copied());
+    let pairs = pairs.filter(|pair| !pair.0.is_nan() && seen.insert((pair.0 + 0.0).to_bits())).collect();
+    Step::Map { pairs: Rc::new(pairs), other, nan }
+}
+
+fn floats(integers: &[i64]) -> Vec<f64> {
+    integers.iter().map(|integer| *integer as f64).collect()
 }
 
 /// Some of the columns, by position; negative ones count from the end.

@@ -166,6 +166,12 @@ impl Region {
                 }
                 region.tidy()
             }
+            Step::Stairs { cuts, values, nan } => {
+                let sides: Vec<bool> = values.iter().map(|value| self.holds(*value)).collect();
+                let turns = cuts.iter().zip(sides.windows(2)).filter(|(_, side)| side.first() != side.last());
+                let cuts = turns.map(|(cut, _)| *cut).collect();
+                Self { first: sides.first().copied().unwrap_or_default(), cuts, nan: self.holds(*nan) }.tidy()
+            }
             step => self.before_monotone(step, domain),
         }
     }
@@ -227,7 +233,9 @@ impl Domain {
             let before = domains.last().copied().unwrap_or(Self::Double);
             domains.push(match step {
                 Step::By { single: true, .. } | Step::Round => Self::Single,
-                Step::By { .. } | Step::Truncate | Step::Above(_) | Step::Map { .. } => Self::Double,
+                Step::By { .. } | Step::Truncate | Step::Above(_) | Step::Map { .. } | Step::Stairs { .. } => {
+                    Self::Double
+                }
                 Step::Negate | Step::Clip { .. } | Step::Fill { .. } => before,
             });
         }

@@ -3,7 +3,8 @@
 use super::column::Arithmetic;
 use super::op::{Constant, Op};
 use crate::failure::Result;
-use crate::import::{ForestSource, LinearSource, Source, Tree};
+use crate::import::{ForestSource, LinearSource, Names, Source, Tree};
+use crate::table::Codes;
 use tollgate_scorer::model::Link;
 use tollgate_scorer::model::forest::Aggregate;
 
@@ -25,18 +26,28 @@ pub(super) struct Scores {
     /// The node that changed the raw scores or link last: the model's identity.
     pub id: usize,
     pub columns: Vec<Score>,
+    /// Per column its class; empty where nothing tells.
+    pub classes: Vec<String>,
 }
 
 impl Scores {
     /// All outputs of a model.
     pub(super) fn all(model: Source) -> Self {
         let columns = (0..model.outputs()).map(Score::Output).collect();
-        Self { model, columns, id: 0 }
+        Self { model, columns, id: 0, classes: Vec::new() }
     }
 
     /// The two classes of a model of one output: the second has the output.
     pub(super) fn pair(model: Source, other: Score) -> Self {
-        Self { model, columns: vec![other, Score::Output(0)], id: 0 }
+        Self { model, columns: vec![other, Score::Output(0)], id: 0, classes: Vec::new() }
+    }
+
+    /// The same, with the names of its columns if they are as many.
+    pub(super) fn named(mut self, classes: Vec<String>) -> Self {
+        if classes.len() == self.columns.len() {
+            self.classes = classes;
+        }
+        self
     }
 
     fn link(&mut self) -> &mut Link {
@@ -75,10 +86,11 @@ impl Scores {
     }
 
     /// Some of the columns.
-    pub(super) fn select(&self, op: &Op<'_>, columns: &[usize]) -> Result<Self> {
-        let chosen = columns.iter().map(|column| self.columns.get(*column).copied()).collect::<Option<Vec<Score>>>();
+    pub(super) fn select(&self, op: &Op<'_>, places: &[usize]) -> Result<Self> {
+        let chosen = places.iter().map(|place| self.columns.get(*place).copied()).collect::<Option<Vec<Score>>>();
         let columns = chosen.ok_or_else(|| op.refused("selects a score that is not there"))?;
-        Ok(Self { model: self.model.clone(), columns, id: self.id })
+        let classes = columns_of(&self.classes, places);
+        Ok(Self { model: self.model.clone(), columns, id: self.id, classes })
     }
 
     /// Arithmetic with a constant; `swapped` when the constant is on the left.
@@ -116,7 +128,7 @@ impl Scores {
         });
         let columns = turned.collect::<Option<Vec<Score>>>();
         let columns = columns.ok_or_else(|| op.refused("arithmetic on transformed scores is not supported"))?;
-        Ok(Self { model: self.model.clone(), columns, id: self.id })
+        Ok(Self { model: self.model.clone(), columns, id: self.id, classes: self.classes.clone() })
     }
 
     fn add(&mut self, op: &Op<'_>, output: usize, value: f64) -> Result<()> {
@@ -152,8 +164,26 @@ impl Scores {
         Ok(())
     }
 
+    fn names(&mut self) -> &mut Names {
+        match &mut self.model {
+            Source::Forest(forest) => &mut forest.names,
+            Source::Linear(linear) => &mut linear.names,
+        }
+    }
+
+    /// The classes of the outputs that are given out; both, where one output stands for two.
+    fn classes_of_outputs(&self) -> Vec<String> {
+        match (self.columns.as_slice(), self.classes.as_slice()) {
+            ([Score::Complement(_) | Score::Negative(_), Score::Output(_)], both @ [_, _]) => both.to_vec(),
+            (columns, [_, _, ..]) if columns.iter().all(|score| matches!(score, Score::Output(_))) => {
+                self.classes.clone()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The model that the graph amounts to.
-    pub(super) fn finish(mut self) -> Result<Source, String> {
+    pub(super) fn finish(mut self, texts: Codes) -> Result<Source, String> {
         let outputs = self.model.outputs();
         let kept: Vec<usize> = self
             .columns
@@ -166,6 +196,7 @@ impl Scores {
         if !covered || kept.is_empty() {
             return Err("gives only the score of the other class; give out the positive class or both".into());
         }
+        *self.names() = Names { classes: self.classes_of_outputs(), texts };
         if kept.iter().copied().eq(0..outputs) {
             return Ok(self.model);
         }
@@ -177,6 +208,10 @@ impl Scores {
             Source::Linear(linear) => Source::Linear(some_rows(linear, &kept)),
         })
     }
+}
+
+fn columns_of(classes: &[String], places: &[usize]) -> Vec<String> {
+    places.iter().filter_map(|place| classes.get(*place).cloned()).collect()
 }
 
 /// Multiplies the leaves of an output, in double precision.

@@ -49,6 +49,9 @@ impl Walk<'_> {
         }
         let mut all = first.as_ref().clone();
         all.columns = score.iter().flat_map(|part| part.columns.iter().copied()).collect();
+        let classes = score.iter().flat_map(|part| part.classes.iter().cloned()).collect();
+        all.classes.clear();
+        let all = all.named(classes);
         Ok(scores(all))
     }
 

@@ -1,5 +1,6 @@
 //! Boosters: trees in the order in which they are added, and weighted sums.
 
+use super::super::Names;
 use super::super::forest::{ForestSource, Node, Tree};
 use super::super::linear::LinearSource;
 use super::Learner;
@@ -9,8 +10,8 @@ use crate::failure::{Failure, Result};
 use tollgate_scorer::limits;
 use tollgate_scorer::model::forest::{Aggregate, Input};
 
-/// Reads a tree booster. DART is one with a weight per tree: up to 3.3 around a booster of
-/// trees, later beside or in its model.
+/// Reads a tree booster. DART is one with a weight per tree: up to 3.2 around a booster of
+/// trees, in 3.3 beside its model, since 3.4 in it.
 pub(super) fn forest(booster: &At<'_>, learner: Learner, iterations: Option<usize>) -> Result<ForestSource> {
     let inner = match booster.get("name")?.text()? {
         "dart" => booster.get("gbtree")?,
@@ -34,6 +35,7 @@ pub(super) fn forest(booster: &At<'_>, learner: Learner, iterations: Option<usiz
     }
     Ok(ForestSource {
         features: learner.features,
+        names: Names::default(),
         outputs: learner.margins.len(),
         link: learner.objective.link,
         averaged_over: None,
@@ -140,6 +142,7 @@ pub(super) fn linear(booster: &At<'_>, learner: Learner) -> Result<LinearSource>
     let bias = |output| of(output).next_back().unwrap_or_default();
     Ok(LinearSource {
         features: learner.features,
+        names: Names::default(),
         weights: (0..outputs).flat_map(|output| of(output).take(features).map(f64::from)).collect(),
         intercepts: (0..outputs).map(|output| f64::from(bias(output) + base)).collect(),
         link: learner.objective.link,

@@ -1,7 +1,7 @@
 //! XGBoost's model files, JSON and UBJSON, of versions 1.0 to 3.4, margins to the bit.
 //!
 //! Rules found by experiment with XGBoost 3.2; those of 1.3 to 3.1 agree but for what is
-//! said here:
+//! said here, and 3.3.0 and 3.4.1 agree with 3.2 on their own files over the same grid:
 //! - inputs are rounded to single precision, then compared by `<`; NaN takes the default
 //!   side; infinities and numbers too large for a single are compared as infinities;
 //! - leaves are added in single precision to the base margin, tree after tree; those of

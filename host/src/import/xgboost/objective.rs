@@ -29,6 +29,12 @@ pub(super) fn objective(learner: &At<'_>, outputs: usize, version: Version) -> R
     let at = learner.get("objective")?.get("name")?;
     let logistic = Link::Logistic { slope: 1.0 };
     let (link, base) = match at.text()? {
+        "reg:quantileerror" if outputs > 1 && version >= (3, 4) => {
+            return Err(at.refused(
+                "since XGBoost 3.4, several quantiles of a row are put in order, which is not supported; train one \
+                 model each",
+            ));
+        }
         "reg:squarederror"
         | "reg:linear"
         | "reg:squaredlogerror"
