@@ -49,8 +49,20 @@ impl Request {
             let what = reader.problem.unwrap_or("request: not valid JSON, byte");
             Error::new(Code::Request, what).at(offset(json, error.line(), error.column()))
         })?;
-        ensure(reader.has_features, Code::Request, "request: no object named features")?;
-        Ok(reader.finish())
+        reader.finish()
+    }
+
+    /// Reads a request of the same form from anything that serde can read.
+    ///
+    /// # Errors
+    /// `REQUEST` when it is not of that form.
+    pub fn read<'de>(schema: &Schema, input: impl Deserializer<'de>) -> Result<Self> {
+        let mut reader = Reader::new(schema);
+        if reader.deserialize(input).is_err() {
+            let what = reader.problem.unwrap_or("request: not of the form of a request");
+            return Err(Error::new(Code::Request, what));
+        }
+        reader.finish()
     }
 }
 
@@ -79,11 +91,12 @@ impl<'s> Reader<'s> {
     }
 
     /// States said by the caller outrank values, wherever they stood in the request.
-    fn finish(mut self) -> Request {
+    fn finish(mut self) -> Result<Request> {
+        ensure(self.has_features, Code::Request, "request: no object named features")?;
         for (id, state) in &self.states {
             self.request.row.set(self.schema, *id, Raw::Without(*state));
         }
-        self.request
+        Ok(self.request)
     }
 
     /// Stores a value; a second one for the same feature makes it invalid.

@@ -1,22 +1,14 @@
 //! What an instance holds: loaded scorers, the last output, the last error.
 
 use alloc::string::String;
-use alloc::vec::Vec;
+use tollgate_scorer::bundle::admit;
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{
-    BundleDigest, Code, Decision, Error, Event, FeatureRow, Kind, Raw, Result, Scorer, Scratch, State, Trust, limits,
-    verify,
+    BundleDigest, Code, Compact, Decision, Error, Event, FeatureRow, Result, Scorer, Scratch, Trust, verify,
 };
 
 /// Bundles that one instance may hold at a time.
 const HANDLES: usize = 8;
-/// A bundle and everything parsed from it stay below this many times its length.
-const LOAD_FACTOR: usize = 12;
-/// Memory that loading needs whatever the bundle.
-const LOAD_BYTES: usize = 1 << 20;
-
-/// The compact result of a decision, 64 bytes, little-endian; see the ABI page.
-pub(crate) type Compact = [u8; 64];
 
 /// One instance's state.
 pub(crate) struct Instance {
@@ -164,23 +156,11 @@ impl Instance {
 
 impl Loaded {
     fn score_row(&mut self, values: &[f64], tags: Option<&[u8]>) -> Result<Compact> {
-        let schema = self.scorer.schema();
-        if values.len() > schema.features().len() || tags.is_some_and(|tags| tags.len() != values.len()) {
-            return Err(Error::new(Code::Misuse, "row: more values than features, or not one tag a value"));
-        }
-        match tags {
-            Some(tags) => {
-                self.row.fill(schema, values.iter().zip(tags).map(|(value, tag)| Raw::from_tagged(*value, *tag)));
-            }
-            None => {
-                let cells = values.iter().zip(schema.features());
-                self.row.fill(schema, cells.map(|(value, feature)| untagged(*value, &feature.kind)));
-            }
-        }
+        self.row.fill_typed(self.scorer.schema(), values, tags)?;
         let decision = self.scorer.score(&self.row, &mut self.scratch);
         self.counter += 1;
         self.last = Some((decision, self.counter));
-        Ok(compact(&decision))
+        Ok(decision.compact())
     }
 }
 
@@ -193,46 +173,4 @@ pub(crate) enum View {
     Response,
     /// What each feature contributes to the raw scores.
     Contributions,
-}
-
-/// A cell without a tag: NaN is missing, anything else is of the feature's own type.
-fn untagged(value: f64, kind: &Kind) -> Raw<'static> {
-    match kind {
-        _ if value.is_nan() => Raw::Without(State::Missing),
-        Kind::Category(_) => Raw::Code(value),
-        Kind::Boolean => Raw::from_tagged(value, 3),
-        Kind::Number(_) | Kind::Integer(_) => Raw::Number(value),
-    }
-}
-
-fn compact(decision: &Decision) -> Compact {
-    let (margin, probability) = match decision.scored {
-        Some((margin, probability)) => (margin.0, probability.get()),
-        None => (f64::NAN, f64::NAN),
-    };
-    let costs = decision.expected_cost.map_or([f64::NAN; 3], |costs| [costs.allow, costs.challenge, costs.block]);
-    let mut out = [0; 64];
-    let head = [decision.action as u8, decision.source.number(), u8::from(decision.degraded()), 0];
-    let stand_ins = u32::try_from(decision.stand_ins).unwrap_or(u32::MAX).to_le_bytes();
-    let numbers = [margin, probability, costs[0], costs[1], costs[2]];
-    let bytes = head.into_iter().chain(stand_ins).chain(numbers.into_iter().map(one_nan).flat_map(f64::to_le_bytes));
-    out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-    out
-}
-
-/// Engines may give a NaN any sign and payload; what leaves the module has one form.
-pub(crate) fn one_nan(number: f64) -> f64 {
-    if number.is_nan() { f64::NAN } else { number }
-}
-
-/// Asks for all the memory that loading may need, before anything is touched: a
-/// refusal becomes an error here and not an abort half-way.
-fn admit(length: usize) -> Result<()> {
-    let refused = Error::new(Code::Limit, "load: not enough memory for a bundle of this size");
-    if length > limits::BUNDLE_BYTES {
-        return Err(Error::new(Code::Limit, "bundle: larger than any bundle may be"));
-    }
-    let bytes = length.saturating_mul(LOAD_FACTOR).saturating_add(LOAD_BYTES);
-    let mut probe = Vec::<u8>::new();
-    probe.try_reserve_exact(bytes).map_err(|_| refused)
 }
