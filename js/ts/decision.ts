@@ -55,8 +55,9 @@ export class Decided implements Decision {
     try {
       return recordOf(this.#session, this.#row, this.#event);
     } catch (trap) {
-      if (trap instanceof Trap) return JSON.stringify(fallbackRecord(this.#session, this.#event));
-      throw trap;
+      if (!(trap instanceof Trap)) throw trap;
+      // The decision was made; a fresh instance makes its record.
+      return recordOf(this.#session, this.#row, this.#event);
     }
   }
 

@@ -15,13 +15,14 @@ import type {
   ReplaceOptions,
   ScoreOptions,
   Scorer,
+  WasmSource,
 } from "./types.js";
 
 /** `createScorer` with the module that `load` brings, compiled once. */
-export function creatorWith(load: () => Promise<WebAssembly.Module>): typeof import("./index.js").createScorer {
+export function creatorWith(load: () => WasmSource | Promise<WasmSource>): typeof import("./index.js").createScorer {
   let loading: Promise<WebAssembly.Module> | undefined;
   const own = (): Promise<WebAssembly.Module> => {
-    loading ??= load().catch((cause: unknown) => {
+    loading ??= compileFrom(load).catch((cause: unknown) => {
       loading = undefined;
       throw cause;
     });
@@ -38,6 +39,10 @@ export function creatorWith(load: () => Promise<WebAssembly.Module>): typeof imp
     const sealed = seal(module, bytes, keysOf(trust), digest, now);
     return new SessionScorer(opened(sealed)) as unknown as Scorer<F, C>;
   };
+}
+
+async function compileFrom(load: () => WasmSource | Promise<WasmSource>): Promise<WebAssembly.Module> {
+  return compile(await load());
 }
 
 /** A scorer over the session that serves. */

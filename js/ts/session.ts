@@ -1,5 +1,5 @@
-import { type TollgateError, fromText } from "./errors.js";
-import type { Glue, Guest } from "./guest.js";
+import { fromText } from "./errors.js";
+import type { Guest } from "./guest.js";
 import { createGlue } from "../pkg/glue.js";
 import type { Description } from "./types.js";
 
@@ -7,6 +7,8 @@ import type { Description } from "./types.js";
 export const RESULT_BYTES = 64;
 /** Cells that a batch lays into memory at a time. */
 const BATCH_CELLS = 1 << 14;
+/** Memory of an instance that is worth keeping after it refused a bundle. */
+const SPARE_BYTES = 16 << 20;
 
 /** What makes a session again after a trap. */
 export interface Sealed {
@@ -29,6 +31,23 @@ export interface Cells {
   readonly bytes: Uint8Array;
   readonly halves: Uint32Array;
   readonly numbers: Float64Array;
+}
+
+interface Started {
+  readonly guest: Guest;
+  readonly memory: WebAssembly.Memory;
+}
+
+/** Per module an instance that holds no bundle. */
+const spares = new WeakMap<WebAssembly.Module, Started>();
+
+function start(module: WebAssembly.Module): Started {
+  try {
+    const guest = createGlue();
+    return { guest, memory: guest.initSync({ module }).memory };
+  } catch (cause) {
+    throw new Trap(cause);
+  }
 }
 
 /**
@@ -89,19 +108,20 @@ export class Session {
 
   #start(): string {
     const { module, bundle, keys, digest, now } = this.sealed;
-    const glue: Glue = createGlue();
-    this.#memory = glue.initSync({ module }).memory;
-    this.#rows = 0;
-    this.#cells = undefined;
-    this.#guest = glue;
-    return this.#loaded(() => glue.load(bundle, keys, digest, now));
-  }
-
-  #loaded(load: () => string): string {
+    const started = spares.get(module) ?? start(module);
+    spares.delete(module);
     try {
-      return load();
+      const described = started.guest.load(bundle, keys, digest, now);
+      this.#memory = started.memory;
+      this.#guest = started.guest;
+      this.#rows = 0;
+      this.#cells = undefined;
+      return described;
     } catch (cause) {
-      throw typeof cause === "string" ? (fromText(cause) satisfies TollgateError) : new Trap(cause);
+      if (typeof cause !== "string") throw new Trap(cause);
+      // A refusal leaves an instance as it was, and instances are dear where many are refused.
+      if (started.memory.buffer.byteLength <= SPARE_BYTES) spares.set(module, started);
+      throw fromText(cause);
     }
   }
 

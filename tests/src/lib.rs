@@ -5,6 +5,7 @@
 
 pub mod cases;
 pub mod cbor;
+pub mod edges;
 pub mod forge;
 pub mod property;
 mod runtime;

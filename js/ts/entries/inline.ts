@@ -6,4 +6,4 @@ import { creatorWith } from "../scorer.js";
 
 export * from "../index.js";
 
-export const createScorer = creatorWith(() => WebAssembly.compile(new Uint8Array(fromBase64(WASM_BASE64))));
+export const createScorer = creatorWith(() => fromBase64(WASM_BASE64));

@@ -4,6 +4,6 @@ import { creatorWith } from "../scorer.js";
 
 export * from "../index.js";
 
-export const createScorer = creatorWith(() =>
-  Promise.reject(new TollgateError("WASM", "tollgate/slim: say where the module is, with `wasm`")),
-);
+export const createScorer = creatorWith(() => {
+  throw new TollgateError("WASM", "tollgate/slim: say where the module is, with `wasm`");
+});

@@ -4,4 +4,4 @@ import { creatorWith } from "../scorer.js";
 
 export * from "../index.js";
 
-export const createScorer = creatorWith(() => Promise.resolve(module));
+export const createScorer = creatorWith(() => module);
