@@ -63,7 +63,7 @@ class SessionScorer implements Scorer {
     try {
       const row = this.#row(session, features, options);
       lay(session, row);
-      session.run((guest) => guest.decide(1, true));
+      session.decide(1, true);
       return decided(session, row, event);
     } catch (trap) {
       return fallback(session, event, trap);
@@ -77,7 +77,7 @@ class SessionScorer implements Scorer {
     this.#count++;
     try {
       lay(session, cells);
-      session.run((guest) => guest.decide(1, tags !== undefined));
+      session.decide(1, tags !== undefined);
       return decided(session, cells, event);
     } catch (trap) {
       return fallback(session, event, trap);
@@ -214,7 +214,7 @@ function fill(session: Session, rows: Float64Array, tags: Uint8Array | undefined
     const cells = session.cells(step);
     cells.values.set(rows.subarray(start * width, (start + size) * width));
     if (tags !== undefined) cells.tags.set(tags.subarray(start * width, (start + size) * width));
-    session.run((guest) => guest.decide(size, tags !== undefined));
+    session.decide(size, tags !== undefined);
     out.set(session.cells(step).bytes.subarray(0, size * RESULT_BYTES), start * RESULT_BYTES);
   }
 }

@@ -43,6 +43,8 @@ const spares = new WeakMap<WebAssembly.Module, Started>();
 
 function start(module: WebAssembly.Module): Started {
   try {
+    // Edge sandboxes hand over a module of another realm; the glue asks for its class.
+    if (!(module instanceof WebAssembly.Module)) Object.setPrototypeOf(module, WebAssembly.Module.prototype);
     const guest = createGlue();
     return { guest, memory: guest.initSync({ module }).memory };
   } catch (cause) {
@@ -70,6 +72,8 @@ export class Session {
 
   /** Room for rows, as views that are valid until the next call. */
   cells(rows: number): Cells {
+    // Before anything is written: what is laid into a lost instance is lost with it.
+    if (this.#guest === undefined) this.#revive();
     if (rows > this.#rows) {
       this.#places = this.run((guest) => guest.reserve(rows));
       this.#rows = rows;
@@ -78,6 +82,12 @@ export class Session {
     // Memory that grows detaches its views.
     if (this.#cells === undefined || this.#cells.values.length === 0) this.#cells = this.#view();
     return this.#cells;
+  }
+
+  /** Decides the first rows of the cells. */
+  decide(rows: number, tagged: boolean): void {
+    const decided = this.run((guest) => guest.decide(rows, tagged));
+    if (decided !== rows) throw new Trap(`${decided} of ${rows} rows were decided`);
   }
 
   /** Rows that a batch decides at a time. */

@@ -86,11 +86,15 @@ function ids({ tally }, scorer) {
   tally.same("a record can be made later", earlier.record(), record);
 }
 
-function explanations({ tally }, scorer) {
-  const { margin, expected_margin, features, record } = scorer.explain(GOOD, { id: "x" });
+async function explanations({ get, tally }, scorer) {
+  const [line] = new TextDecoder().decode(await get(`${FOLDER}/requests.ndjson`)).split("\n");
+  const input = JSON.parse(line).features;
+  const { margin, expected_margin, features, record } = scorer.explain(input, { id: "x" });
   const sum = features.reduce((sum, feature) => sum + feature.contribution, expected_margin);
   tally.same("contributions add up to the margin", Math.abs(sum - margin) < 1e-9, true);
-  tally.same("the record is the decision's", record.probability, scorer.score(GOOD, { id: "x" }).probability);
+  const { counter } = record;
+  const again = scorer.score(input, { id: "x", counter }).record();
+  tally.same("the record is the decision's", JSON.stringify(record), again);
 }
 
 /** Digest and clock at the load. */
