@@ -11,7 +11,7 @@ use crate::json::Writer;
 use crate::limits;
 use crate::policy::{Policy, Source};
 use crate::schema::Schema;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -107,6 +107,15 @@ impl Reasons {
         });
         let group_of = group_of.collect();
         Ok(Self { most: wire.most as usize, groups, group_of })
+    }
+
+    /// Every code that a decision's reasons may have, in order of the alphabet.
+    pub fn codes(&self, policy: &Policy) -> BTreeSet<String> {
+        let used = self.group_of.iter().filter_map(|group| self.groups.get(*group)).map(|group| &group.code);
+        let values = used.flat_map(|code| [code.clone(), insufficient(code)]);
+        let caps = (0..policy.segments.len()).map(Source::SegmentCap);
+        let stages = caps.chain((0..policy.required.len()).map(Source::Required));
+        values.chain(stages.filter_map(|stage| Some(self.stage(stage, policy)?.code))).collect()
     }
 
     /// The code of a scored feature's group.

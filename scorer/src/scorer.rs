@@ -14,6 +14,7 @@ use crate::policy::{Policy, Source};
 use crate::reasons::Reasons;
 use crate::request::Request;
 use crate::schema::{Kind, Schema};
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -214,6 +215,11 @@ impl Scorer {
         }
         json.close_list();
         json.finish()
+    }
+
+    /// Every code that a decision's reasons may have.
+    pub fn reason_codes(&self) -> BTreeSet<String> {
+        self.reasons.codes(&self.policy)
     }
 
     /// The bundle's digest.

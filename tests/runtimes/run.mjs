@@ -146,4 +146,4 @@ function noted(line) {
   return Object.entries(line.results).flatMap(([suite, tally]) => (tally.first ? [`${line.name}, ${suite}: ${tally.first}`] : []));
 }
 
-process.exitCode = await main(process.argv.slice(2));
+process.exit(await main(process.argv.slice(2)));
