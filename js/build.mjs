@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -40,7 +41,11 @@ function main() {
 
 /** The module, by wasm-pack; optimised here, where each feature is named. */
 function module() {
-  const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: `-Ctarget-feature=${TARGET_FEATURES}` };
+  // No path of the machine that built it travels in the module.
+  const cargo = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+  const paths = [[join(HERE, ".."), ""], [join(cargo, "registry/src"), ""]].map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  const flags = [`-Ctarget-feature=${TARGET_FEATURES}`, ...paths].join("\x1f");
+  const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags };
   delete env.RUSTFLAGS;
   const options = ["--mode", "no-install", "--no-opt", "--no-pack", "--no-typescript", "--target", "no-modules"];
   run("wasm-pack", ["build", HERE, ...options, "--profile", "module", "--out-dir", PKG, "--out-name", "tollgate"], env);

@@ -2,15 +2,15 @@
 //!
 //! One instance of this module holds one bundle. JavaScript writes a value and a tag per
 //! feature straight into the module's memory, calls [`decide`], and reads 64 bytes back;
-//! what that means is the core's affair. Inputs of unusual shape come through
-//! serde-wasm-bindgen ([`read`]) and end in the same cells, so every road is one road
-//! from there on. Errors are the core's texts, `CODE: what is wrong`.
+//! what that means is the core's affair. Inputs of unusual shape come as names and values
+//! ([`read`]) and end in the same cells, so every road is one road from there on. Errors are
+//! the core's texts, `CODE: what is wrong`.
 
 #![cfg(target_arch = "wasm32")]
 
 mod session;
 
-use session::Session;
+use session::{Event, Session};
 use std::cell::RefCell;
 use tollgate_scorer::Error;
 use wasm_bindgen::prelude::*;
@@ -61,24 +61,31 @@ pub fn predict(response: bool) -> usize {
     hot(|session| session.predict(response).unwrap_or(0))
 }
 
-/// Reads a request of any shape that serde can read and makes its cells the first row.
-/// Returns the feature names that the schema does not know.
+/// Reads values by feature name, and states as names in pairs, and makes their cells the
+/// first row. Returns the names that the schema does not know.
 ///
 /// # Errors
-/// `REQUEST` for what is not of the form of a request.
+/// `REQUEST` for a state that there is not.
 #[wasm_bindgen]
-pub fn read(request: JsValue) -> Result<Vec<String>, JsValue> {
-    with(|session| session.read(request))
+pub fn read(names: Vec<String>, values: Vec<JsValue>, states: Vec<String>) -> Result<Vec<String>, JsValue> {
+    with(|session| session.read(&names, &values, &states))
 }
 
-/// The decision record of the first row, with its tags or without. `event` is a request
-/// without values; names among its features are the unknown ones.
+/// The decision record of the first row, with its tags or without; `unknown` are names that
+/// the schema does not know.
 ///
 /// # Errors
-/// `REQUEST` for what is not of the form of a request.
+/// `REQUEST` for an id that is too long.
 #[wasm_bindgen]
-pub fn record(event: JsValue, tagged: bool) -> Result<String, JsValue> {
-    with(|session| session.record(event, tagged))
+pub fn record(
+    id: Option<String>,
+    correlation_id: Option<String>,
+    time_ms: Option<f64>,
+    counter: f64,
+    unknown: Vec<String>,
+    tagged: bool,
+) -> Result<String, JsValue> {
+    with(|session| session.record(Event { id, correlation_id, time_ms, counter, unknown }, tagged))
 }
 
 /// The explanation of the first row as JSON, with the record in it.
@@ -86,8 +93,15 @@ pub fn record(event: JsValue, tagged: bool) -> Result<String, JsValue> {
 /// # Errors
 /// As [`record`]; `MODEL` for a model that cannot be explained.
 #[wasm_bindgen]
-pub fn explain(event: JsValue, tagged: bool) -> Result<String, JsValue> {
-    with(|session| session.explain(event, tagged))
+pub fn explain(
+    id: Option<String>,
+    correlation_id: Option<String>,
+    time_ms: Option<f64>,
+    counter: f64,
+    unknown: Vec<String>,
+    tagged: bool,
+) -> Result<String, JsValue> {
+    with(|session| session.explain(Event { id, correlation_id, time_ms, counter, unknown }, tagged))
 }
 
 /// 128 random bits as hexadecimal digits, for the ids of decisions that came without one.

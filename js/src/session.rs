@@ -1,16 +1,55 @@
 //! One bundle with the memory that JavaScript shares with it.
 
-use serde_wasm_bindgen::Deserializer;
 use tollgate_scorer::bundle::admit;
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{
-    BundleDigest, Code, Error, FeatureRow, Request, Result, Scorer, Scratch, Trust, limits, one_nan, verify,
+    BundleDigest, Code, Error, FeatureRow, Raw, Request, Result, Scorer, Scratch, State, Trust, limits, one_nan, verify,
 };
 use wasm_bindgen::JsValue;
 
 /// Words of a result.
 const RESULT_WORDS: usize = 8;
 
+/// What a record repeats of the call.
+pub(crate) struct Event {
+    pub(crate) id: Option<String>,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) time_ms: Option<f64>,
+    pub(crate) counter: f64,
+    pub(crate) unknown: Vec<String>,
+}
+
+/// A value of JavaScript's.
+enum Value {
+    Null,
+    Number(f64),
+    Boolean(bool),
+    Text(String),
+    Other,
+}
+
+impl Value {
+    fn of(value: &JsValue) -> Self {
+        if value.is_null() {
+            return Self::Null;
+        }
+        let number = value.as_f64().map(Self::Number);
+        let plain = number.or_else(|| value.as_bool().map(Self::Boolean));
+        plain.or_else(|| value.as_string().map(Self::Text)).unwrap_or(Self::Other)
+    }
+
+    fn raw(&self) -> Raw<'_> {
+        match self {
+            Self::Null => Raw::Without(State::Null),
+            Self::Number(number) => Raw::Number(*number),
+            Self::Boolean(flag) => Raw::Boolean(*flag),
+            Self::Text(text) => Raw::Text(text),
+            Self::Other => Raw::Other,
+        }
+    }
+}
+
+/// One bundle with its working memory.
 pub(crate) struct Session {
     scorer: Scorer,
     scratch: Scratch,
@@ -76,36 +115,45 @@ impl Session {
         Ok(outputs.len())
     }
 
-    pub(crate) fn read(&mut self, request: JsValue) -> Result<Vec<String>> {
-        let request = self.request(request)?;
+    pub(crate) fn read(&mut self, names: &[String], values: &[JsValue], states: &[String]) -> Result<Vec<String>> {
+        // Texts are owned by what reads them out of JavaScript, so they live here meanwhile.
+        let values: Vec<Value> = values.iter().map(Value::of).collect();
+        let values = names.iter().zip(&values).map(|(name, value)| (name.as_str(), value.raw()));
+        let pairs = states.as_chunks::<2>().0.iter().map(|[name, state]| (name.as_str(), state.as_str()));
+        let request = Request::of(self.scorer.schema(), values, pairs)?;
         let cells = request.row.cells(self.scorer.schema());
-        for ((value, tag), (cell_value, cell_tag)) in self.values.iter_mut().zip(&mut self.tags).zip(cells) {
-            (*value, *tag) = (cell_value, cell_tag);
+        for ((value, tag), cell) in self.values.iter_mut().zip(&mut self.tags).zip(cells) {
+            (*value, *tag) = cell;
         }
         Ok(request.unknown)
     }
 
-    pub(crate) fn record(&mut self, event: JsValue, tagged: bool) -> Result<String> {
-        let request = self.cells(event, tagged)?;
+    pub(crate) fn record(&mut self, event: Event, tagged: bool) -> Result<String> {
+        let request = self.request(event, tagged)?;
         Ok(self.scorer.answer(&request, 0, &mut self.scratch))
     }
 
-    pub(crate) fn explain(&mut self, event: JsValue, tagged: bool) -> Result<String> {
-        let request = self.cells(event, tagged)?;
+    pub(crate) fn explain(&mut self, event: Event, tagged: bool) -> Result<String> {
+        let request = self.request(event, tagged)?;
         self.scorer.explain(&request, 0, &mut self.scratch)
     }
 
     /// The request that an event and the cells of the first row are together.
-    fn cells(&self, event: JsValue, tagged: bool) -> Result<Request> {
-        let mut request = self.request(event)?;
+    fn request(&self, event: Event, tagged: bool) -> Result<Request> {
+        let long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > limits::TEXT_BYTES);
+        if long(&event.id) || long(&event.correlation_id) {
+            return Err(Error::new(Code::Request, "request: id is too long"));
+        }
+        let unknown = event.unknown.iter().map(|name| (name.as_str(), Raw::Other));
+        let mut request = Request::of(self.scorer.schema(), unknown, core::iter::empty())?;
         let width = self.width();
         let (values, tags) = (self.values.get(..width).ok_or(UNRESERVED)?, self.tags.get(..width).filter(|_| tagged));
         request.row.fill_typed(self.scorer.schema(), values, tags)?;
+        request.decision_id = event.id;
+        request.correlation_id = event.correlation_id;
+        request.event_time = event.time_ms.map(|time| time as i64);
+        request.counter = Some(event.counter as u64);
         Ok(request)
-    }
-
-    fn request(&self, request: JsValue) -> Result<Request> {
-        Request::read(self.scorer.schema(), Deserializer::from(request))
     }
 
     fn width(&self) -> usize {

@@ -1,4 +1,4 @@
-import { type Event, asRequest } from "./event.js";
+import { type Event, cellsOf } from "./event.js";
 import type { Row } from "./marshal.js";
 import { type Session, Trap } from "./session.js";
 import type { Action, Costs, Decision, DecisionRecord, Source } from "./types.js";
@@ -125,7 +125,7 @@ export function lay(session: Session, row: Row): void {
 
 function recordOf(session: Session, row: Row, event: Event): string {
   lay(session, row);
-  return session.run((guest) => guest.record(asRequest(event, row.unknown), row.tags !== undefined));
+  return session.run((guest) => guest.record(...cellsOf(event, row)));
 }
 
 /** Draws the id that the caller did not give; null where there is no randomness. */

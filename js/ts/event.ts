@@ -1,4 +1,5 @@
 import { TollgateError } from "./errors.js";
+import type { EventCells } from "./guest.js";
 import type { Row } from "./marshal.js";
 import type { ScoreOptions } from "./types.js";
 
@@ -30,15 +31,16 @@ export function eventOf(options: ScoreOptions<never> | undefined, count: number)
   return { id, correlationId, time: now === null ? null : milliseconds(now), counter };
 }
 
-/** The event as the core reads it: a request whose only values are the unknown names. */
-export function asRequest(event: Event, unknown: Row["unknown"]): ReadonlyMap<string, unknown> {
-  return new Map<string, unknown>([
-    ["decision_id", event.id ?? null],
-    ["correlation_id", event.correlationId],
-    ["event_time", event.time],
-    ["counter", event.counter],
-    ["features", new Map(unknown.map((name) => [name, null]))],
-  ]);
+/** The event as the module takes it. */
+export function cellsOf(event: Event, row: Row): EventCells {
+  return [
+    event.id ?? undefined,
+    event.correlationId ?? undefined,
+    event.time ?? undefined,
+    event.counter,
+    [...row.unknown],
+    row.tags !== undefined,
+  ];
 }
 
 function text(name: string, value: string | null | undefined): void {

@@ -98,7 +98,7 @@ export class Marshal {
   }
 }
 
-/** Pairs of name and value of an input of any shape, for serde-wasm-bindgen. */
+/** Pairs of name and value of an input of any shape. */
 export function entriesOf(features: object): [string, unknown][] {
   const pairs = Symbol.iterator in features ? (features as Iterable<unknown>) : Object.entries(features);
   const entries: [string, unknown][] = [];
@@ -110,7 +110,7 @@ export function entriesOf(features: object): [string, unknown][] {
   return entries;
 }
 
-/** What serde-wasm-bindgen reads as a value that is neither number, boolean, text nor null. */
+/** A value that is neither number, boolean, text nor null. */
 const OTHER_VALUE: readonly unknown[] = [];
 
 function scalar(value: unknown): unknown {

@@ -1,7 +1,7 @@
 import { compile, digestOf, keysOf, readBytes } from "./bytes.js";
 import { ACTIONS, Fallback, decided, lay } from "./decision.js";
 import { TollgateError } from "./errors.js";
-import { type Event, asRequest, eventOf } from "./event.js";
+import { type Event, cellsOf, eventOf } from "./event.js";
 import { ABSENT, Marshal, NONE, type Row, entriesOf } from "./marshal.js";
 import { RESULT_BYTES, type Sealed, Session, Trap } from "./session.js";
 import type {
@@ -121,7 +121,7 @@ class SessionScorer implements Scorer {
       const row = this.#row(session, features, options);
       lay(session, row);
       event.id ??= event.id === undefined ? session.run((guest) => guest.random_id()) : null;
-      const text = session.run((guest) => guest.explain(asRequest(event, row.unknown), true));
+      const text = session.run((guest) => guest.explain(...cellsOf(event, row)));
       this.#count++;
       return JSON.parse(text) as Explanation;
     } catch (trap) {
@@ -177,13 +177,13 @@ class SessionScorer implements Scorer {
     }
   }
 
-  /** The row of an input of any shape, by way of serde-wasm-bindgen. */
+  /** The row of an input of any shape: names and values, which the core puts in their places. */
   #read(session: Session, features: object, options: ScoreOptions | undefined): Row {
-    const request = new Map<string, unknown>([["features", entriesOf(features)]]);
-    if (options?.context !== undefined) request.set("context", entriesOf(options.context));
-    if (options?.states !== undefined) request.set("states", entriesOf(options.states));
+    const entries = entriesOf(features).concat(entriesOf(options?.context ?? {}));
+    const [names, given] = [entries.map(([name]) => name), entries.map(([, value]) => value)];
+    const states = entriesOf(options?.states ?? {}).flatMap(([name, state]) => [name, String(state)]);
     session.cells(1);
-    const unknown = session.run((guest) => guest.read(request));
+    const unknown = session.run((guest) => guest.read(names, given, states));
     const { values, tags } = session.cells(1);
     const { width } = session;
     return { values: Array.from(values.subarray(0, width)), tags: Array.from(tags.subarray(0, width)), unknown };

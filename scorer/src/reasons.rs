@@ -15,7 +15,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// Reasons that a decision has at most where the bundle does not say.
 pub const DEFAULT_MOST: u32 = 4;
@@ -24,7 +24,7 @@ pub const DEFAULT_MOST: u32 = 4;
 const NEAR_TIE: f64 = 1e-6;
 
 /// The reasons part on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct ReasonsWire<'b> {
     /// Reasons of a decision, at most.
@@ -35,8 +35,10 @@ pub struct ReasonsWire<'b> {
     pub groups: Vec<GroupWire<'b>>,
 }
 
+cbor::map! { ReasonsWire<'b> { 0 => most, 1 => groups } }
+
 /// A group of features on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct GroupWire<'b> {
     /// The stable code.
@@ -49,6 +51,8 @@ pub struct GroupWire<'b> {
     #[b(2)]
     pub texts: BTreeMap<&'b str, &'b str>,
 }
+
+cbor::map! { GroupWire<'b> { 0 => code, 1 => features, 2 => texts } }
 
 /// How contributions become reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]

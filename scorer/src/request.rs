@@ -15,7 +15,7 @@ use crate::schema::{FeatureId, Schema};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// One request: the row to score and what the record repeats of it.
 #[derive(Clone, Debug, Default)]
@@ -52,15 +52,24 @@ impl Request {
         reader.finish()
     }
 
-    /// Reads a request of the same form from anything that serde can read.
+    /// A request of values and states by feature name, for shells that read no JSON.
     ///
     /// # Errors
-    /// `REQUEST` when it is not of that form.
-    pub fn read<'de>(schema: &Schema, input: impl Deserializer<'de>) -> Result<Self> {
-        let mut reader = Reader::new(schema);
-        if reader.deserialize(input).is_err() {
-            let what = reader.problem.unwrap_or("request: not of the form of a request");
-            return Err(Error::new(Code::Request, what));
+    /// `REQUEST` for a state that there is not.
+    pub fn of<'a>(
+        schema: &Schema,
+        values: impl Iterator<Item = (&'a str, Raw<'a>)>,
+        states: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let mut reader = Reader { has_features: true, ..Reader::new(schema) };
+        for (name, raw) in values {
+            match schema.find(name) {
+                Some(id) => reader.store(id, raw),
+                None => reader.unknown(name),
+            }
+        }
+        for (name, state) in states {
+            reader.state(name, state).map_err(|what| Error::new(Code::Request, what))?;
         }
         reader.finish()
     }
@@ -110,6 +119,18 @@ impl<'s> Reader<'s> {
             let end = name.floor_char_boundary(limits::NAME_BYTES);
             self.request.unknown.push(name.get(..end).unwrap_or_default().into());
         }
+    }
+
+    /// Keeps a state that the caller says.
+    fn state(&mut self, name: &str, state: &str) -> Result<(), &'static str> {
+        let state = State::from_name(state).filter(|state| *state != State::Present);
+        let state = state.ok_or("request: unknown feature state, byte")?;
+        match self.schema.find(name) {
+            Some(id) if self.states.len() < limits::FEATURES => self.states.push((id, state)),
+            Some(_) => return Err("request: too many feature states, byte"),
+            None => self.unknown(name),
+        }
+        Ok(())
     }
 
     fn fail<E: serde::de::Error>(&mut self, problem: &'static str) -> E {
@@ -281,13 +302,7 @@ impl<'de> Visitor<'de> for States<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((name, state)) = map.next_entry::<String, String>()? {
-            let state = State::from_name(&state).filter(|state| *state != State::Present);
-            let Some(state) = state else { return Err(self.0.fail("request: unknown feature state, byte")) };
-            match self.0.schema.find(&name) {
-                Some(id) if self.0.states.len() < limits::FEATURES => self.0.states.push((id, state)),
-                Some(_) => return Err(A::Error::custom("")),
-                None => self.0.unknown(&name),
-            }
+            self.0.state(&name, &state).map_err(|problem| self.0.fail(problem))?;
         }
         Ok(())
     }

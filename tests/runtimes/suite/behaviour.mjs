@@ -39,7 +39,7 @@ function badData({ tally }, scorer) {
   }
 }
 
-/** The short road and serde-wasm-bindgen's give the same record for whatever is in an object. */
+/** The short road and the long one give the same record for whatever is in an object. */
 function bothRoads({ tally }, scorer) {
   const unknown = { surplus: 1, constructor: 2, "na\u00efve": null, gone: undefined };
   const inputs = strange().map(([value]) => ({ ...GOOD, ...unknown, ip_signups_1h: value, country_group: value }));

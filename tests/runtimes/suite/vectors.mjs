@@ -12,7 +12,7 @@ export async function records({ createScorer, get, tally }) {
   }
 }
 
-/** The same requests with their features as a Map, which serde-wasm-bindgen reads. */
+/** The same requests with their features as a Map, which takes the long road. */
 export async function roads({ createScorer, get, tally }) {
   for (const folder of FOLDERS) {
     const scorer = await open(createScorer, get, folder);
