@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { launch } from "./chromium.mjs";
 import { PROJECT, ROOT, TARGET, program, tool } from "./places.mjs";
+import { TRAP } from "./suite/behaviour.mjs";
 
 /** Generous: a machine may be ten times slower than ours. */
 export const DEADLINE_MS = 300_000;
@@ -73,6 +74,7 @@ export async function workerd({ data }) {
     modules: [
       { type: "ESModule", path: "worker.mjs", contents: text },
       { type: "CompiledWasm", path: "tollgate.wasm", contents: wasm },
+      { type: "CompiledWasm", path: "trap.wasm", contents: Uint8Array.from(TRAP) },
     ],
     serviceBindings: { DATA: (request) => data(new URL(request.url).pathname) },
   });
@@ -92,6 +94,7 @@ export async function edge({ base }) {
   const vm = new EdgeVM({ codeGeneration: { strings: false, wasm: false } });
   const wasm = readFileSync(join(PROJECT, "node_modules/tollgate/dist/tollgate.wasm"));
   vm.context.TOLLGATE_MODULE = await WebAssembly.compile(wasm);
+  vm.context.TRAP_MODULE = await WebAssembly.compile(Uint8Array.from(TRAP));
   vm.context.BASE_URL = base;
   vm.evaluate(text);
   return JSON.parse(JSON.stringify(await vm.context.RESULTS));

@@ -126,37 +126,58 @@ async function replaced({ createScorer, TollgateError, get, tally }) {
   tally.same("disposed", codeOf(TollgateError, () => scorer.score(GOOD)), "DISPOSED");
 }
 
-/** Overwrites an instance's memory, so that its next call traps as a bug of ours would. */
-async function trapped({ createScorer, get, tally }) {
+/** A module whose only function is `unreachable`: calling it is a trap like any other. */
+export const TRAP = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 116, 0, 0, 10, 5, 1, 3, 0, 0, 11];
+
+/** Instances of the module whose calls can be made to trap. */
+function mined(trapModule) {
   const { Instance } = WebAssembly;
-  const made = [];
+  const { t: trap } = new Instance(trapModule).exports;
+  const state = { made: 0, armed: false, restore: () => (WebAssembly.Instance = Instance) };
+  const guarded = (call) => (...parameters) => {
+    if (!state.armed) return call(...parameters);
+    state.armed = false;
+    return trap();
+  };
   WebAssembly.Instance = class extends Instance {
     constructor(...parameters) {
       super(...parameters);
-      made.push(this);
+      state.made++;
+      const { exports } = this;
+      const mines = { decide: guarded(exports.decide), record: guarded(exports.record), explain: guarded(exports.explain) };
+      Object.defineProperty(this, "exports", { value: { ...exports, ...mines } });
     }
   };
+  return state;
+}
+
+/** A trap loses no more than the answer that it interrupted, and that one is marked. */
+async function trapped({ createScorer, TollgateError, get, tally, compile = (bytes) => WebAssembly.compile(bytes) }) {
+  const mine = mined(await compile(Uint8Array.from(TRAP)));
   try {
     const scorer = await open(createScorer, get, FOLDER);
-    const wreck = () => new Uint8Array(made.at(-1).exports.memory.buffer).fill(0xff);
     const before = scorer.score(GOOD, { id: "t", counter: 1 });
     const record = before.record();
-    wreck();
+    mine.armed = true;
     const fallen = scorer.score(GOOD, { id: "t", correlationId: "c", now: 7, counter: 2 });
     tally.same("the fallback answers", `${fallen.action} ${fallen.source} ${fallen.degraded}`, "challenge fallback true");
     const { source_detail, decision_id, event_time, counter, bundle_name } = fallen.toJSON();
     tally.same("and is marked", `${source_detail} ${decision_id} ${event_time} ${counter} ${bundle_name}`, "trap t 7 2 signup");
     tally.same("a fresh instance serves", scorer.score(GOOD, { id: "t", counter: 1 }).record(), record);
-    tally.same("it is another one", made.length, 2);
+    tally.same("it is another one", mine.made, 2);
     tally.same("earlier decisions have their record", before.record(), record);
-    wreck();
+    mine.armed = true;
+    tally.same("a record is made by the next instance", before.record(), record);
+    mine.armed = true;
     const batch = scorer.scoreBatch(new Float64Array(22 * 3));
     tally.same("a batch falls back", `${batch.action(2)} ${batch.probabilities[0]} ${batch.bytes[1]}`, "challenge NaN 255");
     tally.same("and the next does not", scorer.scoreBatch(new Float64Array(22 * 3)).bytes[1] < 255, true);
-    wreck();
-    tally.same("a record asked of a wreck is made by the next instance", before.record(), record);
+    mine.armed = true;
+    tally.same("an explanation says so", codeOf(TollgateError, () => scorer.explain(GOOD)), "TRAP");
+    tally.same("and works again", scorer.explain(GOOD, { id: null }).record.bundle_name, "signup");
+    tally.same("instances in all", mine.made, 5);
   } finally {
-    WebAssembly.Instance = Instance;
+    mine.restore();
   }
 }
 
