@@ -50,7 +50,7 @@ function module() {
   const options = ["--mode", "no-install", "--no-opt", "--no-pack", "--no-typescript", "--target", "no-modules"];
   run("wasm-pack", ["build", HERE, ...options, "--profile", "module", "--out-dir", PKG, "--out-name", "tollgate"], env);
   const wasm = join(DIST, "tollgate.wasm");
-  run("wasm-opt", [...OPT_FLAGS, join(PKG, "tollgate_bg.wasm"), "-o", wasm]);
+  run(process.env.TOLLGATE_WASM_OPT ?? "wasm-opt", [...OPT_FLAGS, join(PKG, "tollgate_bg.wasm"), "-o", wasm]);
   const base64 = readFileSync(wasm).toString("base64");
   writeFileSync(join(PKG, "inline.js"), `export const WASM_BASE64 = "${base64}";\n`);
   writeFileSync(join(PKG, "inline.d.ts"), "export declare const WASM_BASE64: string;\n");
@@ -86,6 +86,7 @@ async function bundle() {
     entryPoints: sources("entries", ["inline"]),
     outdir: DIST,
     format: "cjs",
+    platform: "node",
     outExtension: { ".js": ".cjs" },
   });
 }

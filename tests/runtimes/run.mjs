@@ -47,7 +47,7 @@ const POLICIES = {
 };
 
 async function main(names) {
-  const places = { vectors: join(ROOT, "tests/vectors"), edges: join(TARGET, "edges"), hostile: join(TARGET, "hostile.bin") };
+  const places = { vectors: join(ROOT, "tests/vectors"), edges: join(TARGET, "edges"), hostile: join(ROOT, "target/hostile.bin") };
   await install(PROJECT, []);
   for (const name of ["process.mjs", "worker.mjs", "edge.mjs"]) cpSync(join(HERE, "drivers", name), join(PROJECT, name));
   cpSync(join(HERE, "suite"), join(PROJECT, "suite"), { recursive: true });

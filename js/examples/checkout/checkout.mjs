@@ -36,6 +36,7 @@ function current() {
 }
 
 function update() {
+  $("said").textContent = "";
   const features = current();
   const decision = scorer.score(features);
   show(decision, scorer.explain(features));

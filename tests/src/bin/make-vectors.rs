@@ -5,7 +5,8 @@
 //! look at the difference; every runtime must answer the same bytes.
 //!
 //! `make-vectors --edges FOLDER` writes further ones, which need no place in the repository:
-//! for each committed bundle, requests and tagged rows at the edges of its schema.
+//! for each committed bundle, requests and tagged rows at the edges of its schema; and
+//! `big.tollgate`, a forest of 500 trees for the budgets.
 
 #![allow(clippy::print_stdout)]
 
@@ -15,6 +16,7 @@ use tollgate_host::author;
 use tollgate_host::sandbox::Bounds;
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{Kind, Schema, Scorer, Trust, verify};
+use tollgate_tests::big;
 use tollgate_tests::edges::{self, Random};
 use tollgate_tests::forge::{doubles, key, public};
 use tollgate_tests::{Native, Runtime, Wasmtime, root};
@@ -30,7 +32,8 @@ fn main() {
     let (first, second) = (std::env::args().nth(1), std::env::args().nth(2));
     if first.as_deref() == Some("--edges") {
         let folder = second.map(PathBuf::from).expect("make-vectors --edges FOLDER");
-        return ["signup", "loan"].iter().for_each(|model| write_edges(&committed.join(model), &folder.join(model)));
+        ["signup", "loan"].iter().for_each(|model| write_edges(&committed.join(model), &folder.join(model)));
+        return std::fs::write(folder.join("big.tollgate"), big::bundle(500, 31, 40)).expect("writes");
     }
     let folder = first.map_or(committed, PathBuf::from);
     for model in ["signup", "loan"] {
