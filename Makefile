@@ -6,6 +6,9 @@ BENCH_OUT ?= target/bench/results
 MODULE_BROTLI_BYTES := 112640
 BINARYEN := 132.0.0
 ORT_WEB := 1.30.0
+WASM_PACK := 0.15.1
+# Of the same version as the crate, or wasm-pack refuses it.
+WASM_BINDGEN := 0.2.130
 RUFF := 0.17.6
 XGBOOST_NEWEST := 3.4.1
 NEWER_PYTHON ?= python3.13
@@ -30,9 +33,10 @@ endif
 endif
 ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
+NPM_TEST := npm-test
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row bench-tract build lint vectors terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
+.PHONY: demo test bench bench-quick bench-shapes bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -42,13 +46,20 @@ test: lint venv grid xgboost-grid onnx-grid target/large/done wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
-	cargo test --release --workspace --exclude tollgate-wasm -- --show-output
+	TOLLGATE_HOSTILE_OUT=$(abspath target/hostile.bin) \
+	  cargo test --release --workspace --exclude tollgate-wasm --exclude tollgate-js -- --show-output
 	$(MAKE) vectors terminal
+ifdef NPM_TEST
+	$(MAKE) $(NPM_TEST)
+else
+	@echo "skipped: the npm package in its runtimes (npm is not there)"
+endif
 
 lint: components wasm-opt
 	cargo fmt --all --check
-	cargo clippy --release --workspace --exclude tollgate-wasm --all-targets -- -D warnings
-	cargo clippy --profile module --package tollgate-wasm --target wasm32-unknown-unknown -- -D warnings
+	cargo clippy --release --workspace --exclude tollgate-wasm --exclude tollgate-js --all-targets -- -D warnings
+	cargo clippy --profile module --package tollgate-wasm --package tollgate-js \
+	  --target wasm32-unknown-unknown -- -D warnings
 
 # The recorded decisions once more, through the module alone and from Python; its
 # instructions a call, which may grow by 5 %; its size.
@@ -68,6 +79,42 @@ terminal: build venv
 fuel: build venv
 	target/release/tollgate module -o target/tollgate.wasm
 	$(VENV) tests/python/fuel.py target/tollgate.wasm tests/vectors tests/fixtures/fuel.json --write
+
+# The npm package, packed: target/npm-package/tollgate.tgz.
+npm: wasm-opt target/wasm-tools/done target/npm-tests/tools/done
+	ln -sfn ../target/npm-tests/tools/node_modules js/node_modules
+	PATH="$(abspath target/wasm-tools/bin):$$PATH" node js/build.mjs
+	mkdir -p target/npm-package
+	cd js && npm pack --silent --pack-destination ../target/npm-package
+	mv target/npm-package/tollgate-*.tgz target/npm-package/tollgate.tgz
+
+# One set of vectors, every JavaScript runtime; then bundlers, examples and budgets.
+npm-test: npm venv build target/hostile.bin
+	cargo build --release -p tollgate-tests --bins
+	target/release/tollgate module -o target/tollgate.wasm
+	target/release/make-vectors --edges target/npm-tests/edges
+	node tests/runtimes/run.mjs
+	node tests/runtimes/bundlers.mjs
+	node tests/runtimes/examples.mjs
+	node tests/runtimes/budgets.mjs
+
+# `make test` has written it already.
+target/hostile.bin:
+	TOLLGATE_HOSTILE_OUT=$(abspath $@) cargo test --release -p tollgate-tests --test hostile
+
+# Compiled without optimisation: that takes a third of the time, and they run for seconds.
+target/wasm-tools/done: Makefile
+	cargo install --quiet --debug --root target/wasm-tools --target-dir target/wasm-tools/build wasm-pack@$(WASM_PACK)
+	cargo install --quiet --debug --root target/wasm-tools --target-dir target/wasm-tools/build \
+	  --no-default-features wasm-bindgen-cli@$(WASM_BINDGEN)
+	rm -rf target/wasm-tools/build
+	@touch $@
+
+target/npm-tests/tools/done: tests/runtimes/package.json
+	mkdir -p $(@D)
+	cp tests/runtimes/package.json $(@D)
+	$(NPM) --prefix $(@D)
+	@touch $@
 
 build: wasm-opt
 	cargo build --release -p tollgate-host

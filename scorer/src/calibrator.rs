@@ -7,7 +7,7 @@ use crate::math;
 use crate::model::Margin;
 use alloc::string::String;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// A calibrated probability of the bad outcome, in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -26,7 +26,7 @@ impl Probability {
 }
 
 /// The calibrator on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct CalibratorWire<'b> {
     /// Its version: it is refitted more often than the model is trained.
@@ -45,6 +45,8 @@ pub struct CalibratorWire<'b> {
     #[cbor(b(4), with = "minicbor::bytes")]
     pub y: &'b [u8],
 }
+
+cbor::map! { CalibratorWire<'b> { 0 => version, 1 => kind, 2 => input, 3 => x as bytes, 4 => y as bytes } }
 
 /// A fitted calibrator.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,8 +7,9 @@
 
 use crate::error::{Code, Error, Result, ensure};
 use crate::limits;
+use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Write;
-use minicbor::{Decode, Encode, Encoder};
+use minicbor::{Decode, Decoder, Encode, Encoder};
 
 /// Decodes a structured document that must be exactly what our encoder writes.
 pub fn decode<'b, T>(bytes: &'b [u8]) -> Result<T>
@@ -26,6 +27,45 @@ where
         .map_err(|_| Error::new(Code::Malformed, "structured part: not in canonical form"))?;
     ensure(rest.0.is_empty(), Code::Malformed, "structured part: trailing bytes")?;
     Ok(value)
+}
+
+/// Reads a struct from a map with integer keys; `or none` marks fields that may be absent.
+/// Derived code would also read nulls and maps of indefinite length, which [`decode`] refuses
+/// anyway, and be twice as long for it.
+macro_rules! map {
+    ($target:ty { $($key:literal => $field:ident $(as $bytes:ident)? $(or $none:ident)?),* }) => {
+        impl<'b, C> minicbor::Decode<'b, C> for $target {
+            fn decode(
+                decoder: &mut minicbor::Decoder<'b>,
+                _context: &mut C,
+            ) -> Result<Self, minicbor::decode::Error> {
+                $(let mut $field = None;)*
+                for _ in 0..crate::cbor::members(decoder)? {
+                    match decoder.u32()? {
+                        $($key => $field = Some(crate::cbor::map!(@read decoder, _context $(, $bytes)?)),)*
+                        _ => return Err(minicbor::decode::Error::message("unknown field")),
+                    }
+                }
+                Ok(Self { $($field: crate::cbor::map!(@take $field $(, $none)?),)* })
+            }
+        }
+    };
+    (@read $decoder:ident, $context:ident) => { minicbor::Decode::decode($decoder, $context)? };
+    (@read $decoder:ident, $context:ident, $bytes:ident) => { minicbor::$bytes::decode($decoder, $context)? };
+    (@take $field:ident) => { $field.ok_or(crate::cbor::missing())? };
+    (@take $field:ident, $none:ident) => { $field };
+}
+
+pub(crate) use map;
+
+/// Members of a map of definite length.
+pub(crate) fn members(decoder: &mut Decoder<'_>) -> Result<u64, DecodeError> {
+    decoder.map()?.ok_or(DecodeError::message("indefinite length"))
+}
+
+/// A field that has to be there is not.
+pub(crate) fn missing() -> DecodeError {
+    DecodeError::message("missing field")
 }
 
 /// A writer that accepts only the bytes it was given: equality without a copy.

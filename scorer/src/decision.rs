@@ -29,6 +29,10 @@ pub struct Decision {
     pub stand_ins: usize,
 }
 
+/// The numbers of a decision in 64 bytes, little-endian; the page of the module's calls
+/// has the layout.
+pub type Compact = [u8; 64];
+
 /// Everything a record repeats that is not the decision itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting<'a> {
@@ -60,6 +64,23 @@ impl Decision {
     /// Whether anything kept the whole model from speaking on whole data.
     pub fn degraded(&self) -> bool {
         self.stand_ins > 0
+    }
+
+    /// The decision's numbers, the same bytes from every shell.
+    pub fn compact(&self) -> Compact {
+        let (margin, probability) = match self.scored {
+            Some((margin, probability)) => (margin.0, probability.get()),
+            None => (f64::NAN, f64::NAN),
+        };
+        let costs = self.expected_cost.map_or([f64::NAN; 3], |costs| [costs.allow, costs.challenge, costs.block]);
+        let mut out = [0; 64];
+        let head = [self.action as u8, self.source.number(), u8::from(self.degraded()), 0];
+        let stand_ins = u32::try_from(self.stand_ins).unwrap_or(u32::MAX).to_le_bytes();
+        let numbers = [margin, probability, costs[0], costs[1], costs[2]];
+        let bytes =
+            head.into_iter().chain(stand_ins).chain(numbers.into_iter().map(one_nan).flat_map(f64::to_le_bytes));
+        out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        out
     }
 
     /// The record as JSON; the same decision gives the same bytes on every runtime.
@@ -125,6 +146,11 @@ impl Decision {
             }
         }
     }
+}
+
+/// Engines may give a NaN any sign and payload; what leaves the core has one form.
+pub fn one_nan(number: f64) -> f64 {
+    if number.is_nan() { f64::NAN } else { number }
 }
 
 /// Only what is not present, by feature name, in schema order.

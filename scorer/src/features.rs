@@ -3,6 +3,7 @@
 //! JSON, typed rows and JavaScript objects all arrive as one [`Raw`] per feature.
 //! Past this file there are no unknown NaNs, ranges or types.
 
+use crate::error::{Code, Result, ensure};
 use crate::schema::{Feature, FeatureId, Kind, Schema};
 use alloc::vec::Vec;
 
@@ -86,6 +87,16 @@ impl Raw<'_> {
             _ => Self::Other,
         }
     }
+
+    /// A cell without a tag: NaN is missing, anything else is of the feature's own type.
+    pub fn untagged(value: f64, kind: &Kind) -> Self {
+        match kind {
+            _ if value.is_nan() => Self::Without(State::Missing),
+            Kind::Category(_) => Self::Code(value),
+            Kind::Boolean => Self::from_tagged(value, 3),
+            Kind::Number(_) | Kind::Integer(_) => Self::Number(value),
+        }
+    }
 }
 
 /// A checked row: one value and one state per feature of its schema.
@@ -126,6 +137,44 @@ impl FeatureRow {
             self.states.push(state);
             self.stand_ins += usize::from(state != State::Present);
         }
+    }
+
+    /// Fills the row from values in schema order, with one tag each or none at all; features
+    /// beyond them stay missing.
+    ///
+    /// # Errors
+    /// `MISUSE` for more values than features, or tags that are not one a value.
+    pub fn fill_typed(&mut self, schema: &Schema, values: &[f64], tags: Option<&[u8]>) -> Result<()> {
+        let fits = values.len() <= schema.features().len() && tags.is_none_or(|tags| tags.len() == values.len());
+        ensure(fits, Code::Misuse, "row: more values than features, or not one tag a value")?;
+        match tags {
+            Some(tags) => {
+                self.fill(schema, values.iter().zip(tags).map(|(value, tag)| Raw::from_tagged(*value, *tag)));
+            }
+            None => {
+                let cells = values.iter().zip(schema.features());
+                self.fill(schema, cells.map(|(value, feature)| Raw::untagged(*value, &feature.kind)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The row as values and tags that [`FeatureRow::fill_typed`] would make it from.
+    pub fn cells(&self, schema: &Schema) -> impl Iterator<Item = (f64, u8)> {
+        schema.features().iter().zip(self.values.iter().zip(&self.states)).map(|(feature, (value, state))| {
+            let tag = match (state, &feature.kind) {
+                (State::Present, Kind::Number(_) | Kind::Integer(_)) => 0,
+                (State::Present, Kind::Boolean) => 3,
+                (State::Present, Kind::Category(_)) => 4,
+                (State::Missing, _) => 1,
+                (State::Null, _) => 2,
+                (State::Invalid, _) => 5,
+                (State::Stale, _) => 6,
+                (State::TimedOut, _) => 7,
+                (State::Quarantined, _) => 8,
+            };
+            (*value, tag)
+        })
     }
 
     /// Sets one feature.

@@ -7,10 +7,10 @@ use crate::error::{Code, Error, Result, ensure};
 use crate::limits;
 use crate::model::{Model, Scratch};
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// The golden part on the wire; numbers are f64 little-endian.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct GoldenWire<'b> {
     /// Number of rows.
@@ -29,6 +29,8 @@ pub struct GoldenWire<'b> {
     #[cbor(b(4), with = "minicbor::bytes")]
     pub probability: &'b [u8],
 }
+
+cbor::map! { GoldenWire<'b> { 0 => rows, 1 => values as bytes, 2 => raw as bytes, 3 => tolerance, 4 => probability as bytes } }
 
 /// Scores the golden rows and compares.
 ///

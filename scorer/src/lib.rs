@@ -50,7 +50,7 @@ pub mod trust;
 pub use action::Action;
 pub use bundle::{Bundle, BundleDigest, Trust, Verified, verify};
 pub use calibrator::{Calibrator, CalibratorWire, Curve, Probability};
-pub use decision::{Decision, Event};
+pub use decision::{Compact, Decision, Event, one_nan};
 pub use error::{Code, Error, Result};
 pub use features::{FeatureRow, Raw, State};
 pub use golden::GoldenWire;

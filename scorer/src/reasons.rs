@@ -11,11 +11,11 @@ use crate::json::Writer;
 use crate::limits;
 use crate::policy::{Policy, Source};
 use crate::schema::Schema;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// Reasons that a decision has at most where the bundle does not say.
 pub const DEFAULT_MOST: u32 = 4;
@@ -24,7 +24,7 @@ pub const DEFAULT_MOST: u32 = 4;
 const NEAR_TIE: f64 = 1e-6;
 
 /// The reasons part on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct ReasonsWire<'b> {
     /// Reasons of a decision, at most.
@@ -35,8 +35,10 @@ pub struct ReasonsWire<'b> {
     pub groups: Vec<GroupWire<'b>>,
 }
 
+cbor::map! { ReasonsWire<'b> { 0 => most, 1 => groups } }
+
 /// A group of features on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct GroupWire<'b> {
     /// The stable code.
@@ -49,6 +51,8 @@ pub struct GroupWire<'b> {
     #[b(2)]
     pub texts: BTreeMap<&'b str, &'b str>,
 }
+
+cbor::map! { GroupWire<'b> { 0 => code, 1 => features, 2 => texts } }
 
 /// How contributions become reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +111,15 @@ impl Reasons {
         });
         let group_of = group_of.collect();
         Ok(Self { most: wire.most as usize, groups, group_of })
+    }
+
+    /// Every code that a decision's reasons may have, in order of the alphabet.
+    pub fn codes(&self, policy: &Policy) -> BTreeSet<String> {
+        let used = self.group_of.iter().filter_map(|group| self.groups.get(*group)).map(|group| &group.code);
+        let values = used.flat_map(|code| [code.clone(), insufficient(code)]);
+        let caps = (0..policy.segments.len()).map(Source::SegmentCap);
+        let stages = caps.chain((0..policy.required.len()).map(Source::Required));
+        values.chain(stages.filter_map(|stage| Some(self.stage(stage, policy)?.code))).collect()
     }
 
     /// The code of a scored feature's group.

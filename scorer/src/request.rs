@@ -15,7 +15,7 @@ use crate::schema::{FeatureId, Schema};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// One request: the row to score and what the record repeats of it.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +49,29 @@ impl Request {
             let what = reader.problem.unwrap_or("request: not valid JSON, byte");
             Error::new(Code::Request, what).at(offset(json, error.line(), error.column()))
         })?;
-        ensure(reader.has_features, Code::Request, "request: no object named features")?;
-        Ok(reader.finish())
+        reader.finish()
+    }
+
+    /// A request of values and states by feature name, for shells that read no JSON.
+    ///
+    /// # Errors
+    /// `REQUEST` for a state that there is not.
+    pub fn of<'a>(
+        schema: &Schema,
+        values: impl Iterator<Item = (&'a str, Raw<'a>)>,
+        states: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let mut reader = Reader { has_features: true, ..Reader::new(schema) };
+        for (name, raw) in values {
+            match schema.find(name) {
+                Some(id) => reader.store(id, raw),
+                None => reader.unknown(name),
+            }
+        }
+        for (name, state) in states {
+            reader.state(name, state).map_err(|what| Error::new(Code::Request, what))?;
+        }
+        reader.finish()
     }
 }
 
@@ -79,11 +100,12 @@ impl<'s> Reader<'s> {
     }
 
     /// States said by the caller outrank values, wherever they stood in the request.
-    fn finish(mut self) -> Request {
+    fn finish(mut self) -> Result<Request> {
+        ensure(self.has_features, Code::Request, "request: no object named features")?;
         for (id, state) in &self.states {
             self.request.row.set(self.schema, *id, Raw::Without(*state));
         }
-        self.request
+        Ok(self.request)
     }
 
     /// Stores a value; a second one for the same feature makes it invalid.
@@ -97,6 +119,18 @@ impl<'s> Reader<'s> {
             let end = name.floor_char_boundary(limits::NAME_BYTES);
             self.request.unknown.push(name.get(..end).unwrap_or_default().into());
         }
+    }
+
+    /// Keeps a state that the caller says.
+    fn state(&mut self, name: &str, state: &str) -> Result<(), &'static str> {
+        let state = State::from_name(state).filter(|state| *state != State::Present);
+        let state = state.ok_or("request: unknown feature state, byte")?;
+        match self.schema.find(name) {
+            Some(id) if self.states.len() < limits::FEATURES => self.states.push((id, state)),
+            Some(_) => return Err("request: too many feature states, byte"),
+            None => self.unknown(name),
+        }
+        Ok(())
     }
 
     fn fail<E: serde::de::Error>(&mut self, problem: &'static str) -> E {
@@ -268,13 +302,7 @@ impl<'de> Visitor<'de> for States<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((name, state)) = map.next_entry::<String, String>()? {
-            let state = State::from_name(&state).filter(|state| *state != State::Present);
-            let Some(state) = state else { return Err(self.0.fail("request: unknown feature state, byte")) };
-            match self.0.schema.find(&name) {
-                Some(id) if self.0.states.len() < limits::FEATURES => self.0.states.push((id, state)),
-                Some(_) => return Err(A::Error::custom("")),
-                None => self.0.unknown(&name),
-            }
+            self.0.state(&name, &state).map_err(|problem| self.0.fail(problem))?;
         }
         Ok(())
     }

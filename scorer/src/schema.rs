@@ -7,14 +7,14 @@ use crate::limits;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// Position of a feature in its schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeatureId(pub usize);
 
 /// The schema on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct SchemaWire<'b> {
     /// Features; those that the model reads come first, in its order.
@@ -22,8 +22,10 @@ pub struct SchemaWire<'b> {
     pub features: Vec<FeatureWire<'b>>,
 }
 
+cbor::map! { SchemaWire<'b> { 0 => features } }
+
 /// One feature on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct FeatureWire<'b> {
     /// Its name.
@@ -57,6 +59,8 @@ pub struct FeatureWire<'b> {
     #[b(9)]
     pub description: &'b str,
 }
+
+cbor::map! { FeatureWire<'b> { 0 => name, 1 => kind, 2 => min or none, 3 => max or none, 4 => values or none, 5 => scored, 6 => stand_in or none, 7 => at_most, 8 => at_least, 9 => description } }
 
 /// The type of a feature with the values it may take.
 #[derive(Clone, Debug, PartialEq)]

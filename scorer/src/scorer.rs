@@ -14,6 +14,7 @@ use crate::policy::{Policy, Source};
 use crate::reasons::Reasons;
 use crate::request::Request;
 use crate::schema::{Kind, Schema};
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -103,9 +104,13 @@ impl Scorer {
     /// # Errors
     /// `REQUEST` or `LIMIT` for input that is no request.
     pub fn score_json(&self, json: &[u8], count: u64, scratch: &mut Scratch) -> Result<String> {
-        let request = Request::parse(&self.schema, json)?;
+        Ok(self.answer(&Request::parse(&self.schema, json)?, count, scratch))
+    }
+
+    /// Scores a request and writes the decision record.
+    pub fn answer(&self, request: &Request, count: u64, scratch: &mut Scratch) -> String {
         let decision = self.score(&request.row, scratch);
-        Ok(self.record(&decision, &request.row, event(&request, count), scratch))
+        self.record(&decision, &request.row, event(request, count), scratch)
     }
 
     /// The record of a decision on a row, with the reasons where it is not to allow.
@@ -120,7 +125,14 @@ impl Scorer {
     /// # Errors
     /// As [`Scorer::score_json`]; `MODEL` for a model that cannot be explained.
     pub fn explain_json(&self, json: &[u8], count: u64, scratch: &mut Scratch) -> Result<String> {
-        let request = Request::parse(&self.schema, json)?;
+        self.explain(&Request::parse(&self.schema, json)?, count, scratch)
+    }
+
+    /// Scores a request and explains it as [`Scorer::explain_json`] does.
+    ///
+    /// # Errors
+    /// `MODEL` for a model that cannot be explained.
+    pub fn explain(&self, request: &Request, count: u64, scratch: &mut Scratch) -> Result<String> {
         let row = &request.row;
         let decision = self.score(row, scratch);
         let why = self.model.risk_contributions(row.values(), scratch)?;
@@ -146,7 +158,7 @@ impl Scorer {
         }
         json.close_list();
         self.reasons.write(&mut json, &self.reasons.rank(decision.source, &self.policy, row, &why), true);
-        json.object_text("record", &self.write_record(&decision, row, event(&request, count), &why));
+        json.object_text("record", &self.write_record(&decision, row, event(request, count), &why));
         Ok(json.finish())
     }
 
@@ -227,6 +239,11 @@ impl Scorer {
         }
         json.close_list();
         json.finish()
+    }
+
+    /// Every code that a decision's reasons may have.
+    pub fn reason_codes(&self) -> BTreeSet<String> {
+        self.reasons.codes(&self.policy)
     }
 
     /// The bundle's digest.

@@ -1,13 +1,15 @@
 """Replays recorded decisions against a module: `run_vectors.py WASM VECTORS_DIR`.
 
-Each folder of VECTORS_DIR holds `bundle.tollgate`, `trust.key`, `requests.ndjson` with
+Each folder of a VECTORS_DIR holds `bundle.tollgate`, `trust.key`, `requests.ndjson` with
 `records.ndjson` (the expected record or error text of each request), and `rows.f64` with
-`compact.bin` (the expected 64 bytes of each row). Everything has to agree byte for byte.
+`compact.bin` (the expected 64 bytes of each row), and `tags.bin` where rows have tags.
+Everything has to agree byte for byte.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import struct
 import sys
 from array import array
@@ -33,11 +35,17 @@ def main() -> int:
     """Runs all folders; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wasm", type=Path, help="the module to test")
-    parser.add_argument("vectors", type=Path, help="folder with a folder for each bundle")
+    parser.add_argument(
+        "vectors", type=Path, nargs="+", help="folder with a folder for each bundle"
+    )
+    parser.add_argument("--json", action="store_true", help="print only the sums, as JSON")
     arguments = parser.parse_args()
+    if arguments.json:
+        print(json.dumps(sums(arguments.wasm, arguments.vectors)))
+        return 0
     gate = Tollgate(arguments.wasm.read_bytes())
     passed = failed = 0
-    for folder in sorted(path for path in arguments.vectors.iterdir() if path.is_dir()):
+    for folder in folders(arguments.vectors):
         try:
             suites = {"records": records, "rows": rows, "predictions": predictions}
             tallies = {what: suite(gate, folder) for what, suite in suites.items()}
@@ -58,6 +66,28 @@ def main() -> int:
     return int(failed > 0 or passed == 0)
 
 
+def folders(sets: list[Path]) -> list[Path]:
+    """The folders of all sets, in order."""
+    return [path for vectors in sets for path in sorted(vectors.iterdir()) if path.is_dir()]
+
+
+def sums(wasm: Path, sets: list[Path]) -> dict[str, dict[str, int | str]]:
+    """Per suite of the table how many answers were compared, and how many differ."""
+    gate = Tollgate(wasm.read_bytes())
+    found: dict[str, list[Tally]] = {}
+    for folder in folders(sets):
+        suite = "tagged" if (folder / "tags.bin").exists() else "rows"
+        found.setdefault("records", []).append(records(gate, folder))
+        found.setdefault(suite, []).append(rows(gate, folder))
+    return {suite: added(tallies)._asdict() for suite, tallies in found.items()}
+
+
+def added(tallies: list[Tally]) -> Tally:
+    """The sum of several."""
+    first = next((tally.first for tally in tallies if tally.first), "")
+    return Tally(sum(t.compared for t in tallies), sum(t.differing for t in tallies), first)
+
+
 def records(gate: Tollgate, folder: Path) -> Tally:
     """Replays the requests in order on a fresh handle: records count their calls."""
     requests = lines(folder / "requests.ndjson")
@@ -72,9 +102,10 @@ def rows(gate: Tollgate, folder: Path) -> Tally:
     packed = (folder / "rows.f64").read_bytes()
     handle = load(gate, folder)
     width = len(gate.describe(handle)["features"]) * 8
-    chunks = pieces(packed, width * BATCH)
-    got = b"".join(gate.score_batch(handle, chunk) for chunk in chunks)
-    singles = [RESULT.pack(*gate.score_row(handle, row)) for row in pieces(packed, width)]
+    marks = folder / "tags.bin"
+    tags = marks.read_bytes() if marks.exists() else None
+    got = b"".join(gate.score_batch(handle, *chunk) for chunk in typed(packed, tags, width * BATCH))
+    singles = [RESULT.pack(*gate.score_row(handle, *row)) for row in typed(packed, tags, width)]
     gate.unload(handle)
     expected = list(pieces((folder / "compact.bin").read_bytes(), RESULT.size))
     # A row passes when both calls agree with what is expected.
@@ -104,6 +135,13 @@ def predictions(gate: Tollgate, folder: Path) -> Tally:
         for first, second in zip(packed[1], packed[2], strict=True)
     ]
     return compare("prediction", agree, packed[0])
+
+
+def typed(packed: bytes, tags: bytes | None, size: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """Cuts values into pieces of a size in bytes, each with its tags."""
+    for at in range(0, len(packed), size):
+        marks = None if tags is None else tags[at // 8 : (at + size) // 8]
+        yield packed[at : at + size], marks
 
 
 def load(gate: Tollgate, folder: Path) -> int:

@@ -3,8 +3,10 @@
 //! A suite says what must hold; `Runtime` says where. Each runtime gets the same
 //! bundles and inputs, and its answers are compared byte by byte.
 
+pub mod big;
 pub mod cases;
 pub mod cbor;
+pub mod edges;
 pub mod forge;
 pub mod property;
 mod runtime;

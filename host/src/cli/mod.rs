@@ -10,6 +10,7 @@ mod output;
 mod policy;
 mod replay;
 mod score;
+mod types;
 
 use crate::failure::Result;
 use crate::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
@@ -57,6 +58,8 @@ enum Command {
     Replay(replay::Replay),
     /// Write the WebAssembly module to a file, for embedding elsewhere.
     Module(module::Module),
+    /// Write TypeScript types of a bundle's features and reasons.
+    Types(types::Types),
 }
 
 /// Runs the command line and reports a failure as one sentence on stderr.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Module(command) => command.run(),
+        Command::Types(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

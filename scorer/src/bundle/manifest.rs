@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use sha2::{Digest, Sha256};
 
 /// The manifest format this module reads and writes.
@@ -84,7 +84,7 @@ impl Role {
 }
 
 /// The manifest on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct ManifestWire<'b> {
     /// [`FORMAT`].
@@ -110,8 +110,10 @@ pub struct ManifestWire<'b> {
     pub provenance: BTreeMap<&'b str, &'b str>,
 }
 
+cbor::map! { ManifestWire<'b> { 0 => format, 1 => name, 2 => version, 3 => created_ms, 4 => min_abi, 5 => parts, 6 => provenance } }
+
 /// One part of the manifest on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct PartWire<'b> {
     /// A [`Role`] by name.
@@ -130,6 +132,8 @@ pub struct PartWire<'b> {
     #[n(4)]
     pub mandatory: bool,
 }
+
+cbor::map! { PartWire<'b> { 0 => role, 1 => format, 2 => length, 3 => sha256 as bytes, 4 => mandatory } }
 
 /// A manifest that holds together.
 #[derive(Clone, Debug, PartialEq, Eq)]

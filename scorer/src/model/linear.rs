@@ -7,10 +7,10 @@ use crate::error::{Code, Result, ensure};
 use crate::limits;
 use alloc::string::String;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// A linear model on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct LinearWire<'b> {
     /// Feature names, in the order of the weights.
@@ -38,6 +38,8 @@ pub struct LinearWire<'b> {
     #[n(7)]
     pub means: Vec<f64>,
 }
+
+cbor::map! { LinearWire<'b> { 0 => features, 1 => weights, 2 => intercepts, 3 => link, 4 => risk, 5 => single, 6 => skip_missing, 7 => means } }
 
 /// Per output: intercept + w1 x1 + w2 x2 + ..., summed in that order.
 #[derive(Clone, Debug, PartialEq)]

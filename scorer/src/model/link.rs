@@ -1,11 +1,12 @@
 //! Links: from raw scores to the response that the trainer's `predict` gives.
 
+use crate::cbor;
 use crate::error::{Code, Error, Result, ensure};
 use crate::math;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// A link on the wire.
-#[derive(Clone, Copy, Debug, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Encode)]
 #[cbor(map)]
 pub struct LinkWire {
     /// The link's number, see [`Link::to_wire`].
@@ -15,6 +16,8 @@ pub struct LinkWire {
     #[n(1)]
     pub parameter: Option<f64>,
 }
+
+cbor::map! { LinkWire { 0 => kind, 1 => parameter or none } }
 
 /// How raw scores become responses.
 #[derive(Clone, Copy, Debug, PartialEq)]

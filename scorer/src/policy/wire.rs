@@ -10,10 +10,10 @@ use crate::limits;
 use crate::schema::{FeatureId, Schema};
 use alloc::string::String;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// The policy on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct PolicyWire<'b> {
     /// What is decided.
@@ -39,8 +39,10 @@ pub struct PolicyWire<'b> {
     pub required: Vec<RequiredWire<'b>>,
 }
 
+cbor::map! { PolicyWire<'b> { 0 => use_case, 1 => labels, 2 => fallback, 3 => cutoffs, 4 => costs or none, 5 => segments, 6 => required } }
+
 /// Labels on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct LabelsWire<'b> {
     /// Of allow.
@@ -54,8 +56,10 @@ pub struct LabelsWire<'b> {
     pub block: &'b str,
 }
 
+cbor::map! { LabelsWire<'b> { 0 => allow, 1 => challenge, 2 => block } }
+
 /// Cut-offs on the wire; two-way without the first.
-#[derive(Clone, Copy, Debug, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Encode)]
 #[cbor(map)]
 pub struct CutOffsWire {
     /// From here on: challenge.
@@ -66,8 +70,10 @@ pub struct CutOffsWire {
     pub block: f64,
 }
 
+cbor::map! { CutOffsWire { 0 => challenge or none, 1 => block } }
+
 /// A segment on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct SegmentWire<'b> {
     /// Its name.
@@ -87,8 +93,10 @@ pub struct SegmentWire<'b> {
     pub at_most: u32,
 }
 
+cbor::map! { SegmentWire<'b> { 0 => name, 1 => when, 2 => cutoffs or none, 3 => costs or none, 4 => at_most } }
+
 /// A condition on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct ConditionWire {
     /// Position of the feature.
@@ -102,8 +110,10 @@ pub struct ConditionWire {
     pub values: Vec<f64>,
 }
 
+cbor::map! { ConditionWire { 0 => feature, 1 => test, 2 => values } }
+
 /// A required group on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct RequiredWire<'b> {
     /// Its name.
@@ -113,6 +123,8 @@ pub struct RequiredWire<'b> {
     #[n(1)]
     pub features: Vec<u32>,
 }
+
+cbor::map! { RequiredWire<'b> { 0 => name, 1 => features } }
 
 impl Policy {
     /// Parses the policy part against its schema.

@@ -7,10 +7,10 @@ use crate::cbor;
 use crate::error::{Code, Error, Result, ensure};
 use crate::limits;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 /// The envelope on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct Envelope<'b> {
     /// Media type of the payload: what kind of document was signed.
@@ -24,8 +24,10 @@ pub struct Envelope<'b> {
     pub signatures: Vec<SignatureEntry<'b>>,
 }
 
+cbor::map! { Envelope<'b> { 0 => payload_type, 1 => payload as bytes, 2 => signatures } }
+
 /// One signature and a hint at the key that made it.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct SignatureEntry<'b> {
     /// Eight bytes, a [`KeyId`]; decides error messages, never trust.
@@ -35,6 +37,8 @@ pub struct SignatureEntry<'b> {
     #[cbor(b(1), with = "minicbor::bytes")]
     pub signature: &'b [u8],
 }
+
+cbor::map! { SignatureEntry<'b> { 0 => key_id as bytes, 1 => signature as bytes } }
 
 impl<'b> Envelope<'b> {
     /// Parses an envelope and returns its payload once a trusted key vouches for it.

@@ -7,11 +7,11 @@
 
 #![allow(unsafe_code)]
 
-use crate::state::{Compact, Instance, View, one_nan};
+use crate::state::{Instance, View};
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::fmt::Write;
-use tollgate_scorer::{ABI_VERSION, Code, Error, Result, limits};
+use tollgate_scorer::{ABI_VERSION, Code, Compact, Error, Result, limits, one_nan};
 
 /// Bytes of one compact result.
 const COMPACT_BYTES: u64 = size_of::<Compact>() as u64;

@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use tollgate_scorer::bundle::admit;
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{
-    BundleDigest, Code, Decision, Error, Event, FeatureRow, Kind, Raw, Result, Rows, Schema, Scorer, Scratch, State,
-    Trust, limits, verify,
+    BundleDigest, Code, Compact, Decision, Error, Event, FeatureRow, Result, Rows, Scorer, Scratch, Trust, verify,
 };
 
 /// Bundles that one instance may hold at a time.
@@ -14,13 +14,6 @@ const HANDLES: usize = 8;
 const BATCH_ROWS: usize = 256;
 /// Rows that are predicted before their results are copied out, so that these stay few.
 const PART_ROWS: usize = 16 * BATCH_ROWS;
-/// A bundle and everything parsed from it stay below this many times its length.
-const LOAD_FACTOR: usize = 12;
-/// Memory that loading needs whatever the bundle.
-const LOAD_BYTES: usize = 1 << 20;
-
-/// The compact result of a decision, 64 bytes, little-endian; see the ABI page.
-pub(crate) type Compact = [u8; 64];
 
 /// One instance's state.
 pub(crate) struct Instance {
@@ -98,7 +91,7 @@ impl Instance {
         }
         for (index, values) in values.chunks(width * BATCH_ROWS).enumerate() {
             let tags = tags.and_then(|tags| tags.get(index * width * BATCH_ROWS..));
-            loaded.score_rows(width, values, tags, &mut write);
+            loaded.score_rows(width, values, tags, &mut write)?;
         }
         Ok(())
     }
@@ -175,45 +168,37 @@ impl Instance {
 
 impl Loaded {
     fn score_row(&mut self, values: &[f64], tags: Option<&[u8]>) -> Result<Compact> {
-        let schema = self.scorer.schema();
-        if values.len() > schema.features().len() || tags.is_some_and(|tags| tags.len() != values.len()) {
-            return Err(Error::new(Code::Misuse, "row: more values than features, or not one tag a value"));
-        }
-        fill(&mut self.row, schema, values, tags);
+        self.row.fill_typed(self.scorer.schema(), values, tags)?;
         let decision = self.scorer.score(&self.row, &mut self.scratch);
         self.counter += 1;
         self.last = Some((decision, self.counter));
-        Ok(compact(&decision))
+        Ok(decision.compact())
     }
 
     /// Decides full rows of `width` values.
-    fn score_rows(&mut self, width: usize, values: &[f64], tags: Option<&[u8]>, write: &mut impl FnMut(Compact)) {
+    fn score_rows(
+        &mut self,
+        width: usize,
+        values: &[f64],
+        tags: Option<&[u8]>,
+        write: &mut impl FnMut(Compact),
+    ) -> Result<()> {
         let Self { scorer, scratch, batch, row, last, counter } = self;
         let count = values.len() / width.max(1);
         batch.resize(count, FeatureRow::default());
         for (index, (row, values)) in batch.iter_mut().zip(values.chunks(width)).enumerate() {
             let tags = tags.and_then(|tags| tags.get(index * width..(index + 1) * width));
-            fill(row, scorer.schema(), values, tags);
+            row.fill_typed(scorer.schema(), values, tags)?;
         }
         scorer.score_rows(batch, scratch, |_, decision| {
             *counter += 1;
             *last = Some((decision, *counter));
-            write(compact(&decision));
+            write(decision.compact());
         });
         if let Some(last) = batch.last() {
             row.clone_from(last);
         }
-    }
-}
-
-/// Checks one typed row.
-fn fill(row: &mut FeatureRow, schema: &Schema, values: &[f64], tags: Option<&[u8]>) {
-    match tags {
-        Some(tags) => row.fill(schema, values.iter().zip(tags).map(|(value, tag)| Raw::from_tagged(*value, *tag))),
-        None => {
-            let cells = values.iter().zip(schema.features());
-            row.fill(schema, cells.map(|(value, feature)| untagged(*value, &feature.kind)));
-        }
+        Ok(())
     }
 }
 
@@ -229,46 +214,4 @@ pub(crate) enum View {
     },
     /// What each feature contributes to the raw scores.
     Contributions,
-}
-
-/// A cell without a tag: NaN is missing, anything else is of the feature's own type.
-fn untagged(value: f64, kind: &Kind) -> Raw<'static> {
-    match kind {
-        _ if value.is_nan() => Raw::Without(State::Missing),
-        Kind::Category(_) => Raw::Code(value),
-        Kind::Boolean => Raw::from_tagged(value, 3),
-        Kind::Number(_) | Kind::Integer(_) => Raw::Number(value),
-    }
-}
-
-fn compact(decision: &Decision) -> Compact {
-    let (margin, probability) = match decision.scored {
-        Some((margin, probability)) => (margin.0, probability.get()),
-        None => (f64::NAN, f64::NAN),
-    };
-    let costs = decision.expected_cost.map_or([f64::NAN; 3], |costs| [costs.allow, costs.challenge, costs.block]);
-    let mut out = [0; 64];
-    let head = [decision.action as u8, decision.source.number(), u8::from(decision.degraded()), 0];
-    let stand_ins = u32::try_from(decision.stand_ins).unwrap_or(u32::MAX).to_le_bytes();
-    let numbers = [margin, probability, costs[0], costs[1], costs[2]];
-    let bytes = head.into_iter().chain(stand_ins).chain(numbers.into_iter().map(one_nan).flat_map(f64::to_le_bytes));
-    out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-    out
-}
-
-/// Engines may give a NaN any sign and payload; what leaves the module has one form.
-pub(crate) fn one_nan(number: f64) -> f64 {
-    if number.is_nan() { f64::NAN } else { number }
-}
-
-/// Asks for all the memory that loading may need, before anything is touched: a
-/// refusal becomes an error here and not an abort half-way.
-fn admit(length: usize) -> Result<()> {
-    let refused = Error::new(Code::Limit, "load: not enough memory for a bundle of this size");
-    if length > limits::BUNDLE_BYTES {
-        return Err(Error::new(Code::Limit, "bundle: larger than any bundle may be"));
-    }
-    let bytes = length.saturating_mul(LOAD_FACTOR).saturating_add(LOAD_BYTES);
-    let mut probe = Vec::<u8>::new();
-    probe.try_reserve_exact(bytes).map_err(|_| refused)
 }

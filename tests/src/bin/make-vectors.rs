@@ -3,6 +3,10 @@
 //! Bundles of both example models, signed with the public test key; requests of every
 //! state; and what the native core answers. Run it when a format changes on purpose and
 //! look at the difference; every runtime must answer the same bytes.
+//!
+//! `make-vectors --edges FOLDER` writes further ones, which need no place in the repository:
+//! for each committed bundle, requests and tagged rows at the edges of its schema; and
+//! `big.tollgate`, a forest of 500 trees for the budgets.
 
 #![allow(clippy::print_stdout)]
 
@@ -12,14 +16,26 @@ use tollgate_host::author;
 use tollgate_host::sandbox::Bounds;
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{Kind, Schema, Scorer, Trust, verify};
+use tollgate_tests::big;
+use tollgate_tests::edges::{self, Random};
 use tollgate_tests::forge::{doubles, key, public};
 use tollgate_tests::{Native, Runtime, Wasmtime, root};
 
 /// Requests and rows per bundle.
 const COUNT: usize = 400;
 
+/// Edge requests, and tagged rows, per bundle.
+const EDGES: usize = 600;
+
 fn main() {
-    let folder = std::env::args().nth(1).map_or_else(|| root().join("tests/vectors"), PathBuf::from);
+    let committed = root().join("tests/vectors");
+    let (first, second) = (std::env::args().nth(1), std::env::args().nth(2));
+    if first.as_deref() == Some("--edges") {
+        let folder = second.map(PathBuf::from).expect("make-vectors --edges FOLDER");
+        ["signup", "loan"].iter().for_each(|model| write_edges(&committed.join(model), &folder.join(model)));
+        return std::fs::write(folder.join("big.tollgate"), big::bundle(500, 31, 40)).expect("writes");
+    }
+    let folder = first.map_or(committed, PathBuf::from);
     for model in ["signup", "loan"] {
         let file = author::build(&root().join("models").join(model), &key(1)).expect("builds").file;
         let target = folder.join(model);
@@ -30,15 +46,10 @@ fn main() {
 }
 
 fn write(target: &Path, file: &[u8]) {
-    let keys = TrustedKeys::parse(&public(1)).expect("a key");
-    let bundle = verify(file, &Trust { keys, expected: None, now_ms: None }).expect("verifies");
-    let scorer = Scorer::activate(&bundle).expect("activates");
+    let scorer = scorer(file);
     let mut random = Random(7);
     let requests: Vec<String> = (0..COUNT).map(|index| request(scorer.schema(), index, &mut random)).collect();
-    let mut native = Native::default();
-    native.load(file, &public(1), None, None).expect("loads");
-    let answer = |request: &String| native.score_json(request.as_bytes()).unwrap_or_else(|text| text);
-    let records: Vec<String> = requests.iter().map(answer).collect();
+    let records = records(file, &requests);
     let rows: Vec<f64> = (0..COUNT).flat_map(|_| row(scorer.schema(), &mut random)).collect();
     let put = |name: &str, bytes: &[u8]| std::fs::write(target.join(name), bytes).expect("writes");
     put("bundle.tollgate", file);
@@ -49,6 +60,47 @@ fn write(target: &Path, file: &[u8]) {
     put("compact.bin", &compact(file, &rows));
 }
 
+/// Edge vectors of a committed bundle: requests with records, tagged rows with results.
+fn write_edges(committed: &Path, target: &Path) {
+    let file = std::fs::read(committed.join("bundle.tollgate")).expect("a committed bundle");
+    let (scorer, mut random) = (scorer(&file), Random(11));
+    let requests: Vec<String> = (0..EDGES).map(|_| edges::request(scorer.schema(), &mut random)).collect();
+    let records = records(&file, &requests);
+    let rows: Vec<(Vec<f64>, Vec<u8>)> = (0..EDGES).map(|_| edges::tagged_row(scorer.schema(), &mut random)).collect();
+    let mut wasmtime = Wasmtime::new(Bounds::default());
+    wasmtime.load(&file, &public(1), None, None).expect("loads");
+    let bundle = wasmtime.bundle.expect("loaded");
+    let mut results = Vec::new();
+    for (values, tags) in &rows {
+        let result = wasmtime.instance.score_row(bundle, values, Some(tags)).expect("scores");
+        results.extend_from_slice(&result.to_bytes());
+    }
+    std::fs::create_dir_all(target).expect("a folder");
+    let put = |name: &str, bytes: &[u8]| std::fs::write(target.join(name), bytes).expect("writes");
+    put("bundle.tollgate", &file);
+    put("trust.key", &public(1));
+    put("requests.ndjson", (requests.join("\n") + "\n").as_bytes());
+    put("records.ndjson", (records.join("\n") + "\n").as_bytes());
+    put("rows.f64", &doubles(&rows.iter().flat_map(|row| row.0.clone()).collect::<Vec<_>>()));
+    put("tags.bin", &rows.iter().flat_map(|row| row.1.clone()).collect::<Vec<_>>());
+    put("compact.bin", &results);
+    println!("{}: {EDGES} requests, {EDGES} tagged rows", target.display());
+}
+
+fn scorer(file: &[u8]) -> Scorer {
+    let keys = TrustedKeys::parse(&public(1)).expect("a key");
+    let bundle = verify(file, &Trust { keys, expected: None, now_ms: None }).expect("verifies");
+    Scorer::activate(&bundle).expect("activates")
+}
+
+/// What the native core answers.
+fn records(file: &[u8], requests: &[String]) -> Vec<String> {
+    let mut native = Native::default();
+    native.load(file, &public(1), None, None).expect("loads");
+    let answer = |request: &String| native.score_json(request.as_bytes()).unwrap_or_else(|text| text);
+    requests.iter().map(answer).collect()
+}
+
 /// Compact results come from the module: they are its own format.
 fn compact(file: &[u8], rows: &[f64]) -> Vec<u8> {
     let mut wasmtime = Wasmtime::new(Bounds::default());
@@ -56,21 +108,6 @@ fn compact(file: &[u8], rows: &[f64]) -> Vec<u8> {
     let bundle = wasmtime.bundle.expect("loaded");
     let results = wasmtime.instance.score_batch(bundle, rows, COUNT).expect("scores");
     results.iter().flat_map(|result| result.to_bytes()).collect()
-}
-
-/// A small generator of our own: vectors must not change with a library.
-struct Random(u64);
-
-impl Random {
-    /// A number from 0 up to `below`.
-    fn below(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % below.max(1)
-    }
-
-    fn share(&mut self) -> f64 {
-        self.below(1 << 30) as f64 / (1u64 << 30) as f64
-    }
 }
 
 /// One value as JSON: mostly good, sometimes of every bad kind.

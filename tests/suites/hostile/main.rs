@@ -6,6 +6,8 @@ mod documents;
 mod reasons;
 mod signatures;
 
+use std::io::Write;
+use std::sync::{LazyLock, Mutex};
 use tollgate_scorer::Code;
 use tollgate_scorer::bundle::PAYLOAD_TYPE;
 use tollgate_tests::cbor::Cbor;
@@ -20,10 +22,29 @@ fn load(runtime: &mut dyn Runtime, file: &[u8], keys: &[u8]) -> Result<(), Code>
     runtime.load(&Forged::default().file(), &public(1), None, None).expect("the honest bundle loads");
     let before = runtime.score_json(REQUEST).expect("and scores");
     let result = runtime.load(file, keys, None, None);
+    record(file, keys, result);
     if result.is_err() {
         assert_eq!(runtime.score_json(REQUEST).as_ref(), Ok(&before), "{}: what served must go on", runtime.name());
     }
     result
+}
+
+/// Where every bundle of this suite is written for the runtimes that live outside of this
+/// process: a line of JSON each (test, code, keys, bytes), then the file.
+static RECORDED: LazyLock<Option<Mutex<std::fs::File>>> = LazyLock::new(|| {
+    let path = std::env::var_os("TOLLGATE_HOSTILE_OUT")?;
+    Some(Mutex::new(std::fs::File::create(path).expect("a file to record hostile bundles in")))
+});
+
+fn record(file: &[u8], keys: &[u8], result: Result<(), Code>) {
+    let Some(recorded) = RECORDED.as_ref() else { return };
+    let thread = std::thread::current();
+    let code = result.err().map_or("", Code::name);
+    let keys: String = keys.iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = thread.name().unwrap_or_default();
+    let head = format!("{{\"test\":\"{name}\",\"code\":\"{code}\",\"keys\":\"{keys}\",\"bytes\":{}}}\n", file.len());
+    let mut recorded = recorded.lock().expect("no test panics while it records");
+    recorded.write_all(&[head.as_bytes(), file].concat()).expect("records");
 }
 
 #[track_caller]

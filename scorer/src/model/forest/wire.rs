@@ -8,12 +8,12 @@ use crate::model::link::{Link, LinkWire};
 use crate::model::{feature_names, risk};
 use alloc::vec;
 use alloc::vec::Vec;
+use minicbor::Encode;
 use minicbor::bytes::ByteSlice;
-use minicbor::{Decode, Encode};
 use tollgate_kernel::{Aggregate, Input, LinearTable, Missing, Plan, Rule, Split, Streams, TreeSpan, Trees};
 
 /// A forest on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct ForestWire<'b> {
     /// Feature names, in model order.
@@ -67,8 +67,10 @@ pub struct ForestWire<'b> {
     pub cover: Option<CoverWire<'b>>,
 }
 
+cbor::map! { ForestWire<'b> { 0 => features, 1 => outputs, 2 => risk, 3 => link, 4 => averaged_over or none, 5 => input, 6 => thresholds, 7 => rules, 8 => splits as bytes, 9 => ranks as bytes, 10 => leaves as bytes, 11 => linear or none, 12 => aggregate, 13 => start, 14 => offset, 15 => cover or none } }
+
 /// The training data of the leaves, in their order.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct CoverWire<'b> {
     /// 0 counts of rows, u32; 1 sums of weights, f32.
@@ -79,8 +81,10 @@ pub struct CoverWire<'b> {
     pub leaves: &'b [u8],
 }
 
+cbor::map! { CoverWire<'b> { 0 => kind, 1 => leaves as bytes } }
+
 /// How a feature is tested, on the wire.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct RuleWire<'b> {
     /// Position of the feature.
@@ -99,8 +103,10 @@ pub struct RuleWire<'b> {
     pub set: Option<&'b ByteSlice>,
 }
 
+cbor::map! { RuleWire<'b> { 0 => feature, 1 => kind, 2 => default_left, 3 => set or none } }
+
 /// Linear leaves on the wire, in the order of the leaves.
-#[derive(Debug, Encode, Decode)]
+#[derive(Debug, Encode)]
 #[cbor(map)]
 pub struct LinearLeavesWire<'b> {
     /// Per leaf: the constant, f64 little-endian.
@@ -116,6 +122,8 @@ pub struct LinearLeavesWire<'b> {
     #[cbor(b(3), with = "minicbor::bytes")]
     pub weights: &'b [u8],
 }
+
+cbor::map! { LinearLeavesWire<'b> { 0 => constants as bytes, 1 => counts as bytes, 2 => features as bytes, 3 => weights as bytes } }
 
 impl Forest {
     /// Parses a `forest/1` part and lays the trees out.

@@ -1,0 +1,7 @@
+// Edge functions of Vercel and Next: as in Workers, marked by the query.
+import module from "./tollgate.wasm?module";
+import { creatorWith } from "../scorer.js";
+
+export * from "../index.js";
+
+export const createScorer = creatorWith(() => module);

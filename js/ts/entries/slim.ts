@@ -1,0 +1,9 @@
+// Bring your own module: `wasm` says where it is.
+import { TollgateError } from "../errors.js";
+import { creatorWith } from "../scorer.js";
+
+export * from "../index.js";
+
+export const createScorer = creatorWith(() => {
+  throw new TollgateError("WASM", "tollgate/slim: say where the module is, with `wasm`");
+});

@@ -1,0 +1,7 @@
+// Workers compile no bytes; there an import of a module gives it compiled.
+import module from "./tollgate.wasm";
+import { creatorWith } from "../scorer.js";
+
+export * from "../index.js";
+
+export const createScorer = creatorWith(() => module);

@@ -1,0 +1,4 @@
+import { answer } from "../../score.js";
+
+export const dynamic = "force-dynamic";
+export const GET = answer;
