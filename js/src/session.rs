@@ -53,7 +53,7 @@ impl Value {
 pub(crate) struct Session {
     scorer: Scorer,
     scratch: Scratch,
-    row: FeatureRow,
+    rows: Vec<FeatureRow>,
     /// JavaScript writes here between calls: a value and a tag per feature, row by row.
     values: Vec<f64>,
     tags: Vec<u8>,
@@ -72,9 +72,8 @@ impl Session {
             now_ms: now_ms.map(|now| now as u64),
         };
         let scorer = Scorer::activate(&verify(bundle, &trust)?)?;
-        let row = FeatureRow::empty(scorer.schema());
         let scratch = Scratch::default();
-        Ok(Self { scorer, scratch, row, values: Vec::new(), tags: Vec::new(), results: Vec::new() })
+        Ok(Self { scorer, scratch, rows: Vec::new(), values: Vec::new(), tags: Vec::new(), results: Vec::new() })
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -94,17 +93,17 @@ impl Session {
 
     pub(crate) fn decide(&mut self, rows: usize, tagged: bool) -> usize {
         let width = self.width();
-        let rows_of = self.values.chunks_exact(width).zip(self.tags.chunks_exact(width)).take(rows);
-        let mut decided = 0;
-        for ((values, tags), place) in rows_of.zip(self.results.chunks_exact_mut(RESULT_WORDS)) {
-            // As many cells as features, so this cannot be misuse.
-            let _ = self.row.fill_typed(self.scorer.schema(), values, tagged.then_some(tags));
-            let compact = self.scorer.score(&self.row, &mut self.scratch).compact();
+        let rows = rows.min(self.values.len() / width.max(1)).min(self.results.len() / RESULT_WORDS);
+        let values = self.values.get(..rows * width).unwrap_or_default();
+        let tags = self.tags.get(..rows * width).filter(|_| tagged);
+        let mut places = self.results.chunks_exact_mut(RESULT_WORDS);
+        let decided = self.scorer.score_typed(values, tags, &mut self.rows, &mut self.scratch, |_, decision| {
+            let compact = decision.compact();
             let words = compact.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-            place.iter_mut().zip(words).for_each(|(to, from)| *to = from);
-            decided += 1;
-        }
-        decided
+            places.next().into_iter().flatten().zip(words).for_each(|(to, from)| *to = from);
+        });
+        // As many tags as values, so this cannot be misuse.
+        decided.map_or(0, |()| rows)
     }
 
     pub(crate) fn predict(&mut self, response: bool) -> Result<usize> {

@@ -18,6 +18,9 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+/// Typed rows that are checked before they are scored together: what the kernel takes at once.
+const ROWS_AT_ONCE: usize = 256;
+
 /// A bundle that was verified, parsed, and passed its own golden rows.
 #[derive(Debug)]
 pub struct Scorer {
@@ -72,6 +75,9 @@ impl Scorer {
     /// Decides for many rows at once, as [`Scorer::score`] does for each; `tell` is told the
     /// number of each row and its decision.
     pub fn score_rows(&self, rows: &[FeatureRow], scratch: &mut Scratch, mut tell: impl FnMut(usize, Decision)) {
+        if let [row] = rows {
+            return tell(0, self.score(row, scratch));
+        }
         self.model.risks(rows.iter().map(FeatureRow::values), scratch, |index, risk| {
             let Some(row) = rows.get(index) else { return };
             tell(
@@ -82,6 +88,39 @@ impl Scorer {
                 },
             );
         });
+    }
+
+    /// Decides typed rows that lie one after the other, each read as by
+    /// [`FeatureRow::fill_typed`]; `tell` is told each row and its decision. `rows` is working
+    /// memory.
+    ///
+    /// # Errors
+    /// `MISUSE` when there are tags, but not one a value.
+    pub fn score_typed(
+        &self,
+        values: &[f64],
+        tags: Option<&[u8]>,
+        rows: &mut Vec<FeatureRow>,
+        scratch: &mut Scratch,
+        mut tell: impl FnMut(&FeatureRow, Decision),
+    ) -> Result<()> {
+        let width = self.schema.features().len().max(1);
+        let part = width * ROWS_AT_ONCE;
+        for (index, values) in values.chunks(part).enumerate() {
+            let tags = tags.map(|tags| tags.get(index * part..).unwrap_or_default());
+            rows.resize(values.len().div_ceil(width), FeatureRow::default());
+            for (index, (row, values)) in rows.iter_mut().zip(values.chunks(width)).enumerate() {
+                let first = index * width;
+                let tags = tags.map(|tags| tags.get(first..first + values.len()).unwrap_or_default());
+                row.fill_typed(&self.schema, values, tags)?;
+            }
+            self.score_rows(rows, scratch, |index, decision| {
+                if let Some(row) = rows.get(index) {
+                    tell(row, decision);
+                }
+            });
+        }
+        Ok(())
     }
 
     fn decide(&self, row: &FeatureRow, Risk { margin, by_link }: Risk) -> Decision {

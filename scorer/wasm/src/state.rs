@@ -10,10 +10,8 @@ use tollgate_scorer::{
 
 /// Bundles that one instance may hold at a time.
 const HANDLES: usize = 8;
-/// Rows that a batch checks before it scores them: what the kernel takes at once.
-const BATCH_ROWS: usize = 256;
 /// Rows that are predicted before their results are copied out, so that these stay few.
-const PART_ROWS: usize = 16 * BATCH_ROWS;
+const PART_ROWS: usize = 4096;
 
 /// One instance's state.
 pub(crate) struct Instance {
@@ -89,11 +87,17 @@ impl Instance {
         if values.len() != width.saturating_mul(count) {
             return Err(Error::new(Code::Misuse, "batch: rows have not one value per feature"));
         }
-        for (index, values) in values.chunks(width * BATCH_ROWS).enumerate() {
-            let tags = tags.and_then(|tags| tags.get(index * width * BATCH_ROWS..));
-            loaded.score_rows(width, values, tags, &mut write)?;
-        }
-        Ok(())
+        let Loaded { scorer, scratch, batch, row, last, counter } = loaded;
+        // The row that a record may be asked of.
+        let end = *counter + count as u64;
+        scorer.score_typed(values, tags, batch, scratch, |scored, decision| {
+            *counter += 1;
+            if *counter == end {
+                row.clone_from(scored);
+            }
+            *last = Some((decision, *counter));
+            write(decision.compact());
+        })
     }
 
     /// Writes the record of the last decision made with `score_row` to the output.
@@ -173,32 +177,6 @@ impl Loaded {
         self.counter += 1;
         self.last = Some((decision, self.counter));
         Ok(decision.compact())
-    }
-
-    /// Decides full rows of `width` values.
-    fn score_rows(
-        &mut self,
-        width: usize,
-        values: &[f64],
-        tags: Option<&[u8]>,
-        write: &mut impl FnMut(Compact),
-    ) -> Result<()> {
-        let Self { scorer, scratch, batch, row, last, counter } = self;
-        let count = values.len() / width.max(1);
-        batch.resize(count, FeatureRow::default());
-        for (index, (row, values)) in batch.iter_mut().zip(values.chunks(width)).enumerate() {
-            let tags = tags.and_then(|tags| tags.get(index * width..(index + 1) * width));
-            row.fill_typed(scorer.schema(), values, tags)?;
-        }
-        scorer.score_rows(batch, scratch, |_, decision| {
-            *counter += 1;
-            *last = Some((decision, *counter));
-            write(decision.compact());
-        });
-        if let Some(last) = batch.last() {
-            row.clone_from(last);
-        }
-        Ok(())
     }
 }
 
