@@ -28,11 +28,15 @@ use core::ops::Range;
 #[derive(Debug, Default)]
 pub(crate) struct Shapley {
     trees: Vec<Tree>,
-    /// Inner nodes of all trees, each level by level.
+    /// Inner nodes of all trees but the last ones, each tree's level by level.
     turns: Vec<Turn>,
+    /// Inner nodes above two leaves, on a feature that the way there has not met.
+    lasts: Vec<Last>,
     /// Turns on a feature that was met before.
     repeats: Vec<Repeat>,
-    /// Values of all leaves, each tree's in pre-order.
+    /// One over the factors that they replace: pass after pass, for the repeats of each tree.
+    inverses: Vec<Points>,
+    /// Values of the leaves that are not below a last turn, each tree's in pre-order.
     leaves: Vec<f64>,
     /// Per tree, what it gives on average over the training data.
     pub(crate) expectations: Vec<f64>,
@@ -41,7 +45,11 @@ pub(crate) struct Shapley {
 #[derive(Debug)]
 struct Tree {
     turns: Range<usize>,
+    lasts: Range<usize>,
     leaves: Range<usize>,
+    repeats: Range<usize>,
+    /// Position of the first inverse.
+    inverses: usize,
     passes: &'static [Pass],
 }
 
@@ -50,10 +58,22 @@ struct Tree {
 struct Turn {
     condition: u32,
     feature: u32,
-    /// Places of the children in the tree: inner nodes first, then leaves.
+    /// Places of the children in the tree: turns first, then last turns, then leaves.
     children: [u32; 2],
     /// Where the feature was met before; [`FIRST`] where it was not.
     repeat: u32,
+    /// The shares of training data that go left and right.
+    shares: [f64; 2],
+}
+
+/// An inner node above two leaves. Its leaves are numbers and not polynomials, which saves
+/// most of the work at a third of all turns.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    condition: u32,
+    feature: u32,
+    /// Values of the leaves.
+    leaves: [f64; 2],
     /// The shares of training data that go left and right.
     shares: [f64; 2],
 }
@@ -78,6 +98,23 @@ struct Repeat {
 pub(crate) struct Places {
     below: Vec<Points>,
     above: Vec<Points>,
+}
+
+/// A pass over one tree.
+struct Way<'s> {
+    pass: &'static Pass,
+    /// Of the tree's repeats.
+    inverses: &'s [Points],
+    /// Position of the tree's first repeat.
+    repeats: u32,
+}
+
+impl Way<'_> {
+    /// One over the factor that a repeat replaces.
+    fn inverse(&self, repeat: u32) -> Points {
+        let at = repeat.wrapping_sub(self.repeats) as usize;
+        self.inverses.get(at).copied().unwrap_or(Points::splat(f64::NAN))
+    }
 }
 
 /// A turn as a row sees it.
@@ -105,14 +142,26 @@ impl Shapley {
         for span in spans {
             let nodes = read_tree(span, streams, outcomes);
             let covers = cover_of_nodes(&nodes, covers);
-            let (turns, leaves) = (shapley.turns.len(), shapley.leaves.len());
+            let first = (shapley.turns.len(), shapley.lasts.len(), shapley.leaves.len(), shapley.repeats.len());
             let features = shapley.push_tree(&nodes, &covers, streams);
             if features > quadrature::FEATURES {
                 return None;
             }
             shapley.expectations.push(expectation(&nodes, &covers, streams));
-            let (turns, leaves) = (turns..shapley.turns.len(), leaves..shapley.leaves.len());
-            shapley.trees.push(Tree { turns, leaves, passes: quadrature::exact_for(features) });
+            let (passes, inverses) = (quadrature::exact_for(features), shapley.inverses.len());
+            for pass in passes {
+                let repeats = shapley.repeats.get(first.3..).unwrap_or_default();
+                let replaced = repeats.iter().map(|repeat| (pass.rest.times(repeat.z) + pass.at).inverse());
+                shapley.inverses.extend(replaced);
+            }
+            shapley.trees.push(Tree {
+                turns: first.0..shapley.turns.len(),
+                lasts: first.1..shapley.lasts.len(),
+                leaves: first.2..shapley.leaves.len(),
+                repeats: first.3..shapley.repeats.len(),
+                inverses,
+                passes,
+            });
         }
         Some(shapley)
     }
@@ -131,39 +180,45 @@ impl Shapley {
         for (number, tree) in (first_tree..).zip(&self.trees) {
             let first = number % outputs * features;
             let Some(contributions) = contributions.get_mut(first..first + features) else { return };
-            for pass in tree.passes {
-                self.add_tree(tree, pass, outcomes, places, contributions);
+            for (number, pass) in tree.passes.iter().enumerate() {
+                let first = tree.inverses + number * tree.repeats.len();
+                let inverses = self.inverses.get(first..).unwrap_or_default();
+                let pass = Way { pass, inverses, repeats: tree.repeats.start as u32 };
+                self.add_tree(tree, &pass, outcomes, places, contributions);
             }
         }
     }
 
-    fn add_tree(&self, tree: &Tree, pass: &Pass, outcomes: &[bool], places: &mut Places, contributions: &mut [f64]) {
+    fn add_tree(&self, tree: &Tree, way: &Way<'_>, outcomes: &[bool], places: &mut Places, contributions: &mut [f64]) {
         let turns = self.turns.get(tree.turns.clone()).unwrap_or_default();
+        let lasts = self.lasts.get(tree.lasts.clone()).unwrap_or_default();
         let leaves = self.leaves.get(tree.leaves.clone()).unwrap_or_default();
-        let count = places.below.len().max(turns.len() + leaves.len());
+        let count = places.below.len().max(turns.len() + lasts.len() + leaves.len());
         places.below.resize(count, Points::splat(0.0));
         places.above.resize(count, Points::splat(0.0));
-        let of_leaves = places.below.iter_mut().skip(turns.len());
+        let of_leaves = places.below.iter_mut().skip(turns.len() + lasts.len());
         of_leaves.zip(leaves).for_each(|(below, value)| *below = Points::splat(*value));
-        self.go_up(turns, pass, outcomes, &mut places.below);
+        start_up(lasts, way.pass, outcomes, places.below.get_mut(turns.len()..).unwrap_or_default());
+        self.go_up(turns, way, outcomes, &mut places.below);
         if let Some(root) = places.above.first_mut() {
-            *root = pass.weight;
+            *root = way.pass.weight;
         }
-        self.go_down(turns, pass, outcomes, &places.below, &mut places.above, contributions);
+        self.go_down(turns, way, outcomes, &places.below, &mut places.above, contributions);
+        end_down(lasts, outcomes, places.above.get(turns.len()..).unwrap_or_default(), contributions);
     }
 
     /// From the leaves to the root: per turn the sum of the leaves below, each under the
     /// factors from here on.
     #[inline(never)]
-    fn go_up(&self, turns: &[Turn], pass: &Pass, outcomes: &[bool], below: &mut [Points]) {
-        let (at, rest) = (pass.at, pass.rest);
+    fn go_up(&self, turns: &[Turn], way: &Way<'_>, outcomes: &[bool], below: &mut [Points]) {
+        let (at, rest) = (way.pass.at, way.pass.rest);
         for (index, turn) in turns.iter().enumerate().rev() {
             let sides = turn.sides(outcomes);
             let Some((follow, other)) = below.get(sides.follow).zip(below.get(sides.other)) else { return };
             let mean = follow.times(sides.share) + other.times(sides.rest);
             let mut sum = rest * mean + at * *follow;
             if turn.repeat != FIRST {
-                sum = self.sum_again(turn, outcomes, pass, follow, &mean);
+                sum = self.sum_again(turn, outcomes, way, follow, &mean);
             }
             if let Some(place) = below.get_mut(index) {
                 *place = sum;
@@ -177,13 +232,13 @@ impl Shapley {
     fn go_down(
         &self,
         turns: &[Turn],
-        pass: &Pass,
+        way: &Way<'_>,
         outcomes: &[bool],
         below: &[Points],
         above: &mut [Points],
         contributions: &mut [f64],
     ) {
-        let (at, rest) = (pass.at, pass.rest);
+        let (at, rest) = (way.pass.at, way.pass.rest);
         for (index, turn) in turns.iter().enumerate() {
             let sides = turn.sides(outcomes);
             let Some(here) = above.get(index).copied() else { return };
@@ -192,7 +247,7 @@ impl Shapley {
             let mut found =
                 (here * (rest.times(sides.share) + at), aside, sides.rest * (here * (*follow - *other)).sum());
             if turn.repeat != FIRST {
-                found = self.weigh_again(turn, outcomes, pass, (here, below.get(index)), (follow, other));
+                found = self.weigh_again(turn, outcomes, way, (here, below.get(index)), (follow, other));
             }
             let (down, aside, contribution) = found;
             if let Some(total) = contributions.get_mut(turn.feature as usize) {
@@ -209,12 +264,9 @@ impl Shapley {
 
     /// [`Shapley::go_up`] at a turn on a feature that was met before.
     #[inline(never)]
-    fn sum_again(&self, turn: &Turn, outcomes: &[bool], pass: &Pass, follow: &Points, mean: &Points) -> Points {
+    fn sum_again(&self, turn: &Turn, outcomes: &[bool], way: &Way<'_>, follow: &Points, mean: &Points) -> Points {
         match self.taken(turn.repeat, outcomes) {
-            Some(z) => {
-                let rest = pass.rest.times(z);
-                (rest * *mean + pass.at * *follow) * (rest + pass.at).inverse()
-            }
+            Some(z) => (way.pass.rest.times(z) * *mean + way.pass.at * *follow) * way.inverse(turn.repeat),
             None => *mean,
         }
     }
@@ -226,7 +278,7 @@ impl Shapley {
         &self,
         turn: &Turn,
         outcomes: &[bool],
-        pass: &Pass,
+        way: &Way<'_>,
         (here, sum): (Points, Option<&Points>),
         (follow, other): (&Points, &Points),
     ) -> (Points, Points, f64) {
@@ -234,11 +286,12 @@ impl Shapley {
         let Some(z) = self.taken(turn.repeat, outcomes) else {
             return (here.times(share), here.times(rest), 0.0);
         };
-        let here = here * (pass.rest.times(z) + pass.at).inverse();
+        let Pass { at, rest: aside, .. } = way.pass;
+        let here = here * way.inverse(turn.repeat);
         let own = follow.times(1.0 - z * share) - other.times(z * rest);
         let replaced = sum.copied().unwrap_or(*follow).times(1.0 - z);
-        let down = here * (pass.rest.times(z * share) + pass.at);
-        (down, (here * pass.rest).times(z * rest), (here * (own - replaced)).sum())
+        let down = here * (aside.times(z * share) + *at);
+        (down, (here * *aside).times(z * rest), (here * (own - replaced)).sum())
     }
 
     /// The share of training data that took all turns before on the feature, where the row
@@ -254,22 +307,44 @@ impl Shapley {
         Some(z)
     }
 
-    /// Makes room for a tree's turns; returns where it starts.
-    #[inline]
-    fn reserve_turns(&mut self, nodes: &[TreeNode]) -> usize {
-        let first = self.turns.len();
-        let inner = nodes.iter().filter(|node| matches!(node, TreeNode::Inner { .. })).count();
-        let none = Turn { condition: 0, feature: 0, children: [0; 2], repeat: FIRST, shares: [0.0; 2] };
-        self.turns.resize(first + inner, none);
-        first
-    }
-
     /// Adds a tree; returns the most distinct features on a way.
     #[inline]
     fn push_tree(&mut self, nodes: &[TreeNode], covers: &[f64], streams: &Streams<'_>) -> usize {
-        let places = places(nodes);
-        let place = |at: usize| places.get(at).copied().unwrap_or_default();
-        let first = self.reserve_turns(nodes);
+        let (found, most) = self.turns_of(nodes, covers);
+        let leaf = |at: usize| match nodes.get(at) {
+            Some(TreeNode::Leaf { leaf }) => Some(streams.leaf(*leaf)),
+            _ => None,
+        };
+        let is_last = |turn: &Turn| turn.repeat == FIRST && turn.children.iter().all(|at| leaf(*at as usize).is_some());
+        let places = places(nodes, |at| found.get(at).and_then(Option::as_ref).is_some_and(is_last));
+        let mut below_last = vec![false; nodes.len()];
+        let mut turns: Vec<(u32, Turn)> = Vec::new();
+        let mut lasts: Vec<(u32, Last)> = Vec::new();
+        for (turn, place) in found.iter().zip(&places).filter_map(|(turn, place)| turn.as_ref().zip(Some(*place))) {
+            let children = turn.children.map(|at| at as usize);
+            if is_last(turn) {
+                children.iter().filter_map(|at| below_last.get_mut(*at).map(|below| *below = true)).count();
+                let leaves = children.map(|at| leaf(at).unwrap_or(f64::NAN));
+                lasts.push((
+                    place,
+                    Last { condition: turn.condition, feature: turn.feature, leaves, shares: turn.shares },
+                ));
+            } else {
+                let children = children.map(|at| places.get(at).copied().unwrap_or_default());
+                turns.push((place, Turn { children, ..*turn }));
+            }
+        }
+        in_order(turns, &mut self.turns);
+        in_order(lasts, &mut self.lasts);
+        self.leaves.extend((0..nodes.len()).filter(|at| below_last.get(*at) == Some(&false)).filter_map(leaf));
+        most
+    }
+
+    /// Per inner node its turn, with positions of nodes as children; and the most distinct
+    /// features on a way.
+    #[inline]
+    fn turns_of(&mut self, nodes: &[TreeNode], covers: &[f64]) -> (Vec<Option<Turn>>, usize) {
+        let mut turns = vec![None; nodes.len()];
         let mut most = 0;
         // The turns on the way to the current node, each with the number of distinct
         // features so far, its feature and itself as a repeat would see it.
@@ -283,27 +358,69 @@ impl Shapley {
                 most = most.max(distinct);
                 way.push((distinct, feature, turn));
             }
-            match nodes.get(index).copied() {
-                None => return most,
-                Some(TreeNode::Leaf { leaf }) => self.leaves.push(streams.leaf(leaf)),
-                Some(TreeNode::Inner { condition, feature, left, right, .. }) => {
-                    let condition = condition as u32;
-                    let met = way.iter().rev().find(|(_, other, _)| *other == feature).map(|(.., turn)| *turn);
-                    let repeat = met.map_or(FIRST, |_| self.repeats.len() as u32);
-                    self.repeats.extend(met);
-                    let share = share(covers, index, left);
-                    let z = met.map_or(1.0, |turn| turn.z);
-                    let (children, shares) = ([place(left), place(right)], [share, 1.0 - share]);
-                    if let Some(turn) = self.turns.get_mut(first + place(index) as usize) {
-                        *turn = Turn { condition, feature, children, repeat, shares };
-                    }
-                    let [to_left, to_right] = [(false, share), (true, 1.0 - share)]
-                        .map(|(right, share)| Some((feature, Repeat { condition, right, repeat, z: z * share })));
-                    waiting.extend([(right, way.len(), to_right), (left, way.len(), to_left)]);
-                }
+            let Some(TreeNode::Inner { condition, feature, left, right, .. }) = nodes.get(index).copied() else {
+                continue;
+            };
+            let condition = condition as u32;
+            let met = way.iter().rev().find(|(_, other, _)| *other == feature).map(|(.., turn)| *turn);
+            let repeat = met.map_or(FIRST, |_| self.repeats.len() as u32);
+            self.repeats.extend(met);
+            let share = share(covers, index, left);
+            let z = met.map_or(1.0, |turn| turn.z);
+            let (children, shares) = ([left as u32, right as u32], [share, 1.0 - share]);
+            if let Some(turn) = turns.get_mut(index) {
+                *turn = Some(Turn { condition, feature, children, repeat, shares });
             }
+            let [to_left, to_right] = [(false, share), (true, 1.0 - share)]
+                .map(|(right, share)| Some((feature, Repeat { condition, right, repeat, z: z * share })));
+            waiting.extend([(right, way.len(), to_right), (left, way.len(), to_left)]);
         }
-        most
+        (turns, most)
+    }
+}
+
+/// Adds what has places in their order.
+#[inline]
+fn in_order<T: Copy>(placed: Vec<(u32, T)>, to: &mut Vec<T>) {
+    let Some((_, any)) = placed.first().copied() else { return };
+    let first = placed.iter().map(|(place, _)| *place).min().unwrap_or_default();
+    let start = to.len();
+    to.resize(start + placed.len(), any);
+    for (place, item) in placed {
+        if let Some(entry) = to.get_mut(start + (place - first) as usize) {
+            *entry = item;
+        }
+    }
+}
+
+/// [`Shapley::go_up`] at the last turns; `below` begins with their places.
+#[inline(never)]
+fn start_up(lasts: &[Last], pass: &Pass, outcomes: &[bool], below: &mut [Points]) {
+    for (last, below) in lasts.iter().zip(below) {
+        let (follow, other, share, rest) = last.sides(outcomes);
+        *below = pass.rest.times(follow * share + other * rest) + pass.at.times(follow);
+    }
+}
+
+/// [`Shapley::go_down`] at the last turns; `above` begins with their places.
+#[inline(never)]
+fn end_down(lasts: &[Last], outcomes: &[bool], above: &[Points], contributions: &mut [f64]) {
+    for (last, above) in lasts.iter().zip(above) {
+        let (follow, other, _, rest) = last.sides(outcomes);
+        if let Some(total) = contributions.get_mut(last.feature as usize) {
+            *total += rest * (follow - other) * above.sum();
+        }
+    }
+}
+
+impl Last {
+    /// Values of the leaf that the row goes to and of the other, and the shares of
+    /// training data that go there. Without a branch, as [`Turn::sides`].
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "two sides")]
+    fn sides(&self, outcomes: &[bool]) -> (f64, f64, f64, f64) {
+        let right = usize::from(goes_right(self.condition, outcomes));
+        (self.leaves[right], self.leaves[1 - right], self.shares[right], self.shares[1 - right])
     }
 }
 
@@ -327,27 +444,35 @@ fn goes_right(condition: u32, outcomes: &[bool]) -> bool {
     outcomes.get(condition as usize).copied().unwrap_or_default()
 }
 
-/// Per node its place in the tree: inner nodes level by level, so that neighbours do not
-/// wait for each other's numbers, then leaves in pre-order.
+/// Per node its place in the tree: turns level by level, so that neighbours do not wait for
+/// each other's numbers, then last turns, then leaves in pre-order but for those below last
+/// turns, which have none.
 #[inline]
-fn places(nodes: &[TreeNode]) -> Vec<u32> {
+fn places(nodes: &[TreeNode], is_last: impl Fn(usize) -> bool) -> Vec<u32> {
     let mut places = vec![0; nodes.len()];
-    let mut set = |index: usize, place: usize| {
+    let mut next = 0;
+    let mut place = |index: usize| {
         if let Some(entry) = places.get_mut(index) {
-            *entry = place as u32;
+            *entry = next;
+            next += 1;
         }
     };
     let mut queue = VecDeque::from([0]);
-    let mut inner = 0;
+    let (mut lasts, mut skipped) = (Vec::new(), vec![false; nodes.len()]);
     while let Some(index) = queue.pop_front() {
-        if let Some(TreeNode::Inner { left, right, .. }) = nodes.get(index) {
-            set(index, inner);
-            inner += 1;
+        let Some(TreeNode::Inner { left, right, .. }) = nodes.get(index) else { continue };
+        if is_last(index) {
+            lasts.push(index);
+            [*left, *right].iter().filter_map(|at| skipped.get_mut(*at).map(|skip| *skip = true)).count();
+        } else {
+            place(index);
             queue.extend([*left, *right]);
         }
     }
-    let leaves = nodes.iter().enumerate().filter(|(_, node)| matches!(node, TreeNode::Leaf { .. }));
-    leaves.zip(inner..).for_each(|((index, _), place)| set(index, place));
+    lasts.into_iter().for_each(&mut place);
+    let leaves = nodes.iter().zip(skipped).enumerate();
+    let leaves = leaves.filter(|(_, (node, skipped))| matches!(node, TreeNode::Leaf { .. }) && !skipped);
+    leaves.for_each(|(index, _)| place(index));
     places
 }
 
