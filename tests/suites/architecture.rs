@@ -296,7 +296,9 @@ fn the_module_is_what_its_page_says() {
 
 #[test]
 fn nothing_depends_on_tests_or_models() {
-    for path in ["scorer/Cargo.toml", "scorer/wasm/Cargo.toml", "js/Cargo.toml", "host/Cargo.toml", "host/module/Cargo.toml"] {
+    for path in
+        ["scorer/Cargo.toml", "scorer/wasm/Cargo.toml", "js/Cargo.toml", "host/Cargo.toml", "host/module/Cargo.toml"]
+    {
         assert!(!read(path).contains("tollgate-tests"), "{path}");
     }
     for path in ["scorer/Cargo.toml", "scorer/wasm/Cargo.toml", "js/Cargo.toml"] {
