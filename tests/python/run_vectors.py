@@ -33,7 +33,9 @@ def main() -> int:
     """Runs all folders; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wasm", type=Path, help="the module to test")
-    parser.add_argument("vectors", type=Path, nargs="+", help="folder with a folder for each bundle")
+    parser.add_argument(
+        "vectors", type=Path, nargs="+", help="folder with a folder for each bundle"
+    )
     parser.add_argument("--json", action="store_true", help="print only the sums, as JSON")
     arguments = parser.parse_args()
     if arguments.json:
