@@ -378,3 +378,23 @@ fn differences_are_diagnosed() {
     one[1] -= 1.0;
     assert!(said(&one).contains("no common cause"));
 }
+
+#[test]
+fn types_name_features_and_reasons() {
+    let shop = Workshop::new();
+    shop.run("bundle build signup --key k.key -o s.tollgate").expect(0);
+    shop.run("types s.tollgate --trust k.pub").expect(0);
+    let text = shop.read("features.d.ts");
+    for line in [
+        "\"ip_signups_1h\"?: number | null;",
+        "\"is_tor\"?: boolean | null;",
+        "A whole number from 0 to 5000.",
+        "| \"INSUFFICIENT_DATA_EMAIL\"",
+        "| \"SEGMENT_TOR\"",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    shop.write("s.tollgate", "not a bundle");
+    shop.run("types s.tollgate --trust k.pub -o other.d.ts").expect(3);
+    assert!(!shop.path("other.d.ts").exists(), "nothing is written from a bundle that is refused");
+}

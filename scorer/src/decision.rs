@@ -73,13 +73,13 @@ impl Decision {
             None => (f64::NAN, f64::NAN),
         };
         let costs = self.expected_cost.map_or([f64::NAN; 3], |costs| [costs.allow, costs.challenge, costs.block]);
+        let [a, b, c, d] = u32::try_from(self.stand_ins).unwrap_or(u32::MAX).to_le_bytes();
+        let head = [self.action as u8, self.source.number(), u8::from(self.degraded()), 0, a, b, c, d];
+        let [allow, challenge, block] = costs;
+        let numbers = [margin, probability, allow, challenge, block].map(|number| one_nan(number).to_le_bytes());
         let mut out = [0; 64];
-        let head = [self.action as u8, self.source.number(), u8::from(self.degraded()), 0];
-        let stand_ins = u32::try_from(self.stand_ins).unwrap_or(u32::MAX).to_le_bytes();
-        let numbers = [margin, probability, costs[0], costs[1], costs[2]];
-        let bytes =
-            head.into_iter().chain(stand_ins).chain(numbers.into_iter().map(one_nan).flat_map(f64::to_le_bytes));
-        out.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        let words = core::iter::once(head).chain(numbers);
+        out.as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(to, from)| *to = from);
         out
     }
 

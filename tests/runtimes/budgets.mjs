@@ -1,8 +1,8 @@
-// Sizes and times of the packed package, and whether they keep to the budgets:
-// `node tests/runtimes/budgets.mjs [--json]`.
+// Sizes and times of the packed package, and whether they keep to the budgets.
 //
 // Times are the best of many rounds, for a busy machine makes nothing faster; differences to
-// the bare kernel come from rounds in turn.
+// the bare kernel come from rounds in turn. The limits are those of a machine whose kernel
+// takes KERNEL_US a row: on a slower one they grow in proportion, and never shrink.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -12,6 +12,10 @@ import { PROJECT, ROOT, TARGET } from "./places.mjs";
 const DIST = join(PROJECT, "node_modules/tollgate/dist");
 const ROUNDS = 60;
 const CALLS = 2000;
+/** What the model alone takes for a row of 500 trees, on the machine of the budgets. */
+const KERNEL_US = 3.5;
+/** A machine that was busy all along gets another chance. */
+const TRIES = 3;
 
 /** What is aimed at, and what may not be exceeded. */
 const BUDGETS = {
@@ -30,20 +34,41 @@ async function main() {
   const trust = new Uint8Array(readFileSync(join(ROOT, "tests/vectors/signup/trust.key")));
   const module = await WebAssembly.compile(wasm);
   const load = () => createScorer({ bundle: big, trust, wasm: module });
+  const { scorer, kernel } = await withKernel(load);
+  const sizes = [scripts().concat(wasm).reduce((sum, file) => sum + brotli(file), 0) / 1024, brotli(big) / 1024];
+  let lines = [];
+  for (let round = 0; round < TRIES; round++) {
+    const { whole, row, bare } = calls(scorer, kernel);
+    const start = await best(async () => new WebAssembly.Instance(await WebAssembly.compile(wasm), imports(module)));
+    lines = judged([...sizes, start, await best(load), whole - bare, row - bare], bare);
+    if (round === 0 || lines.some((line) => !line.kept)) print(lines, bare);
+    if (lines.every((line) => line.kept)) return 0;
+  }
+  return 1;
+}
+
+/** Each figure beside its budget; sizes do not depend on the machine. */
+function judged(measured, bare) {
+  const slower = Math.max(1, bare / KERNEL_US);
+  return Object.entries(BUDGETS).map(([what, budget], at) => {
+    const most = budget.unit === "KiB" ? budget.most : budget.most * slower;
+    return { what, measured: measured[at], kept: measured[at] <= most, ...budget };
+  });
+}
+
+/** A scorer, and the model's walk alone: the module's own function, without a word of script. */
+async function withKernel(load) {
+  const { Instance } = WebAssembly;
+  let exports;
+  WebAssembly.Instance = class extends Instance {
+    constructor(...parameters) {
+      super(...parameters);
+      exports = this.exports;
+    }
+  };
   const scorer = await load();
-  const { whole, row, bare } = calls(scorer);
-  const measured = [
-    scripts().concat(wasm).reduce((sum, file) => sum + brotli(file), 0) / 1024,
-    brotli(big) / 1024,
-    await best(async () => new WebAssembly.Instance(await WebAssembly.compile(wasm), imports(module))),
-    await best(load),
-    whole - bare,
-    row - bare,
-  ];
-  const lines = Object.entries(BUDGETS).map(([what, budget], at) => ({ what, measured: measured[at], ...budget }));
-  if (process.argv.includes("--json")) console.log(JSON.stringify(lines));
-  else print(lines, bare);
-  return lines.every((line) => line.measured <= line.most) ? 0 : 1;
+  WebAssembly.Instance = Instance;
+  return { scorer, kernel: () => exports.predict(0) };
 }
 
 /** The browser's entry and every script that it loads. */
@@ -82,11 +107,11 @@ async function best(run) {
 }
 
 /** Microseconds a call: an object of 40 numbers, a typed row, and the model alone. */
-function calls(scorer) {
+function calls(scorer, bare) {
   const names = scorer.describe().features.map((feature) => feature.name);
   const cells = Float64Array.from(names, (_, at) => (at * 37) % 64);
   const object = Object.fromEntries(names.map((name, at) => [name, cells[at]]));
-  const runs = { whole: () => scorer.score(object), row: () => scorer.scoreRow(cells), bare: () => scorer.predict(cells) };
+  const runs = { whole: () => scorer.score(object), row: () => scorer.scoreRow(cells), bare };
   const least = { whole: Number.POSITIVE_INFINITY, row: Number.POSITIVE_INFINITY, bare: Number.POSITIVE_INFINITY };
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, run] of Object.entries(runs)) {
@@ -99,10 +124,10 @@ function calls(scorer) {
 }
 
 function print(lines, bare) {
-  console.log(`Node ${process.versions.node}, ${process.arch}; the bare kernel takes ${bare.toFixed(2)} µs a row\n`);
+  console.log(`\nNode ${process.versions.node}, ${process.arch}; the bare kernel takes ${bare.toFixed(2)} µs a row\n`);
   console.log("| | measured | aim | not above |\n|---|---:|---:|---:|");
-  for (const { what, measured, unit, aim, most } of lines) {
-    const over = measured > most ? " TOO MUCH" : "";
+  for (const { what, measured, unit, aim, most, kept } of lines) {
+    const over = kept ? "" : " TOO MUCH";
     console.log(`| ${what} | ${measured.toFixed(2)} ${unit}${over} | ${aim} ${unit} | ${most} ${unit} |`);
   }
 }
