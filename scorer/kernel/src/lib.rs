@@ -19,7 +19,7 @@
 //! | `walk.rs` | the whole way of one row |
 //! | `planes.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
-//! | `shapley.rs` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
+//! | `shapley/` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
 
 #![no_std]
 #![forbid(unsafe_code)]
