@@ -1,10 +1,15 @@
 //! `tollgate.wasm` in wasmtime: no imports, bounded memory, bounded time.
 
+mod calls;
 mod compact;
+mod error;
 mod instance;
+mod snapshot;
 
 pub use compact::Compact;
-pub use instance::{Instance, LoadedBundle, ScoreError};
+pub use error::ScoreError;
+pub use instance::{Instance, LoadedBundle};
+pub use snapshot::Snapshot;
 
 use crate::failure::{Failure, Result};
 use std::sync::Arc;
