@@ -10,6 +10,7 @@ mod output;
 mod policy;
 mod replay;
 mod score;
+mod serve;
 
 use crate::failure::Result;
 use crate::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
@@ -55,6 +56,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Decide logged inputs again and say which records differ.
     Replay(replay::Replay),
+    /// Serve decisions over HTTP and gRPC: the sidecar.
+    Serve(Box<serve::Serve>),
     /// Write the WebAssembly module to a file, for embedding elsewhere.
     Module(module::Module),
 }
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Importance(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Serve(command) => command.run(),
         Command::Module(command) => command.run(),
     };
     match outcome {
