@@ -98,7 +98,10 @@ mod tests {
         let whole = fallback.record(br#"{"decision_id":"x","event_time":5,"features":{}}"#, Reason::Trap);
         let whole: Value = serde_json::from_str(&whole).expect("JSON");
         assert_eq!((&whole["decision_id"], &whole["event_time"]), (&json!("x"), &json!(5)));
-        assert_eq!((&whole["action"], &whole["label"], &whole["source_detail"]), (&json!("challenge"), &json!("c"), &json!("trap")));
+        assert_eq!(
+            (&whole["action"], &whole["label"], &whole["source_detail"]),
+            (&json!("challenge"), &json!("c"), &json!("trap"))
+        );
         let broken: Value = serde_json::from_str(&fallback.record(b"{", Reason::Deadline)).expect("JSON");
         assert_eq!((&broken["decision_id"], &broken["source"]), (&Value::Null, &json!("fallback")));
     }

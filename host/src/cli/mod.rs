@@ -1,9 +1,12 @@
 //! The `tollgate` command: one file a subcommand.
 
+mod admin;
 mod bundle;
 mod check;
+mod doctor;
 mod explain;
 mod keys;
+mod log;
 mod model;
 mod module;
 mod output;
@@ -13,6 +16,7 @@ mod score;
 mod serve;
 
 use crate::failure::Result;
+use crate::fallback::Fallback;
 use crate::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
 use clap::{Parser, Subcommand};
 use std::path::Path;
@@ -58,6 +62,13 @@ enum Command {
     Replay(replay::Replay),
     /// Serve decisions over HTTP and gRPC: the sidecar.
     Serve(Box<serve::Serve>),
+    /// Look at and steer a running sidecar.
+    Admin(admin::Admin),
+    /// Read and check decision logs.
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Check a running sidecar, as after a deploy.
+    Doctor(doctor::Doctor),
     /// Write the WebAssembly module to a file, for embedding elsewhere.
     Module(module::Module),
 }
@@ -74,6 +85,9 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::Admin(command) => command.run(),
+        Command::Log(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Module(command) => command.run(),
     };
     match outcome {
@@ -92,17 +106,28 @@ struct Running {
     bundle: LoadedBundle,
     file: Vec<u8>,
     key: [u8; 32],
+    /// What answers when the sandbox cannot.
+    fallback: Fallback,
 }
 
 impl Running {
     /// Reads bundle and key, verifies and activates inside the sandbox.
     fn start(bundle: &Path, trust: &Path) -> Result<Self> {
+        Self::start_with(bundle, trust, None)
+    }
+
+    /// The same with another build of the module.
+    fn start_with(bundle: &Path, trust: &Path, module: Option<&Path>) -> Result<Self> {
         let key = crate::keys::load_public(trust)?.to_bytes();
         let file = crate::failure::read(bundle, limits::BUNDLE_BYTES)?;
-        let sandbox = Sandbox::new(Bounds::default())?;
+        let sandbox = match module {
+            None => Sandbox::new(Bounds::default())?,
+            Some(path) => Sandbox::with_module(&crate::failure::read(path, limits::BUNDLE_BYTES)?, Bounds::default())?,
+        };
         let mut instance = sandbox.instance()?;
         let loaded = instance.load(&file, &[key], None, Some(now_ms()))?;
-        Ok(Self { sandbox, instance, bundle: loaded, file, key })
+        let fallback = Fallback::of(&instance.describe(loaded)?);
+        Ok(Self { sandbox, instance, bundle: loaded, file, key, fallback })
     }
 
     /// After a trap: a fresh instance from the same verified bytes.

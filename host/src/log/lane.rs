@@ -93,7 +93,9 @@ impl Lane {
     fn declare(&self, state: &mut State) {
         if let Some((first, last)) = state.lost.take() {
             let json = format!(r#"{{"first":{first},"last":{last},"reason":"queue full"}}"#);
-            frame::push(&mut state.waiting, Kind::Loss, self.stream, last, |out| out.extend_from_slice(json.as_bytes()));
+            frame::push(&mut state.waiting, Kind::Loss, self.stream, last, |out| {
+                out.extend_from_slice(json.as_bytes())
+            });
         }
     }
 

@@ -6,45 +6,26 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use tollgate_scorer::LogMask;
 
-/// How a field goes into the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mask {
-    /// As it is.
-    Full,
-    /// Keyed HMAC-SHA-256, the first 16 bytes.
-    Hash,
-    /// Addresses to /24 or /48, numbers to two digits, other texts not at all.
-    Truncate,
-    /// Not at all.
-    Drop,
-}
-
-impl Mask {
-    /// By the name in a schema; an unknown one means the most cautious.
-    pub fn of(name: &str) -> Self {
-        match name {
-            "full" => Self::Full,
-            "hash" => Self::Hash,
-            "truncate" => Self::Truncate,
-            _ => Self::Drop,
-        }
-    }
+/// By the name in a schema; one that is not known means the most cautious.
+fn mask_of(name: &str) -> LogMask {
+    LogMask::ALL.into_iter().find(|mask| mask.name() == name).unwrap_or(LogMask::Drop)
 }
 
 /// The masks of a bundle's schema.
 #[derive(Clone, Debug, Default)]
 pub struct Masks {
-    by_name: BTreeMap<String, Mask>,
+    by_name: BTreeMap<String, LogMask>,
     any: bool,
 }
 
 impl Masks {
     /// From the fields of a schema, each with its declared mask.
     pub fn of<'s>(fields: impl Iterator<Item = (&'s str, Option<&'s str>)>) -> Self {
-        let by_name: BTreeMap<String, Mask> =
-            fields.map(|(name, mask)| (name.to_owned(), mask.map_or(Mask::Full, Mask::of))).collect();
-        let any = by_name.values().any(|mask| *mask != Mask::Full);
+        let by_name: BTreeMap<String, LogMask> =
+            fields.map(|(name, mask)| (name.to_owned(), mask.map_or(LogMask::Full, mask_of))).collect();
+        let any = by_name.values().any(|mask| *mask != LogMask::Full);
         Self { by_name, any }
     }
 
@@ -79,22 +60,22 @@ impl Masks {
     fn fields(&self, object: &RawValue, key: Option<&HashKey>) -> Option<Value> {
         let mut fields: Map<String, Value> = serde_json::from_str(object.get()).ok()?;
         for (name, value) in &mut fields {
-            let mask = self.by_name.get(name).copied().unwrap_or(Mask::Drop);
+            let mask = self.by_name.get(name).copied().unwrap_or(LogMask::Drop);
             *value = masked(mask, std::mem::take(value), key);
         }
         Some(Value::Object(fields))
     }
 }
 
-fn masked(mask: Mask, value: Value, key: Option<&HashKey>) -> Value {
+fn masked(mask: LogMask, value: Value, key: Option<&HashKey>) -> Value {
     match (mask, value) {
-        (Mask::Full, value) => value,
+        (LogMask::Full, value) => value,
         (_, Value::Null) => Value::Null,
-        (Mask::Hash, value) => key.map_or(Value::Null, |key| key.hash(&value).into()),
-        (Mask::Truncate, Value::String(text)) => text.parse().map_or(Value::Null, |ip| network(ip).into()),
-        (Mask::Truncate, Value::Number(number)) => two_digits(number.as_f64().unwrap_or_default()),
-        (Mask::Truncate, Value::Bool(flag)) => Value::Bool(flag),
-        (Mask::Truncate | Mask::Drop, _) => Value::Null,
+        (LogMask::Hash, value) => key.map_or(Value::Null, |key| key.hash(&value).into()),
+        (LogMask::Truncate, Value::String(text)) => text.parse().map_or(Value::Null, |ip| network(ip).into()),
+        (LogMask::Truncate, Value::Number(number)) => two_digits(number.as_f64().unwrap_or_default()),
+        (LogMask::Truncate, Value::Bool(flag)) => Value::Bool(flag),
+        (LogMask::Truncate | LogMask::Drop, _) => Value::Null,
     }
 }
 

@@ -1,7 +1,7 @@
 //! One instance of the module: typed calls over its C ABI.
 
-use super::compact::{COMPACT_BYTES, Compact};
 use super::calls::Calls;
+use super::compact::{COMPACT_BYTES, Compact};
 use super::error::{ScoreError, lost, outside};
 use super::snapshot::{PAGE_BYTES, Snapshot, WASM_PAGE_BYTES};
 use super::{Bounds, failed};

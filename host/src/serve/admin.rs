@@ -1,9 +1,9 @@
 //! The listener of operators: status, reload, rollback, level of messages.
 
 use super::bundles::{Command, now_ms};
+use super::connection::Socket;
 use super::listen::Listener;
 use super::shared::{Phase, Shared};
-use super::connection::Socket;
 use super::tracing_setup::Levels;
 use crate::failure::{self, Failure, Result};
 use bytes::Bytes;
@@ -185,7 +185,9 @@ impl Admin {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).map_err(|_| gone())?;
         let outcome = answer.await.map_err(|_| gone())?;
-        outcome.map(|name| json!({"outcome": name, "bundle": self.bundle()})).map_err(|failure| (StatusCode::CONFLICT, failure))
+        outcome
+            .map(|name| json!({"outcome": name, "bundle": self.bundle()}))
+            .map_err(|failure| (StatusCode::CONFLICT, failure))
     }
 
     fn bundle(&self) -> Value {

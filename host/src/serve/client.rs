@@ -62,7 +62,12 @@ pub fn blocking(url: &Uri, request: Request<Bytes>, time: Duration, limit: usize
 ///
 /// # Errors
 /// `UNREACHABLE`.
-pub fn send_blocking(target: &Target, request: Request<Bytes>, time: Duration, limit: usize) -> Result<Response<Bytes>> {
+pub fn send_blocking(
+    target: &Target,
+    request: Request<Bytes>,
+    time: Duration,
+    limit: usize,
+) -> Result<Response<Bytes>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| unreachable(&error))?;
     runtime.block_on(async {

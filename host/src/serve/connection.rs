@@ -23,6 +23,9 @@ use tokio::sync::Notify;
 /// What HTTP/2 connections begin with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// How long streams without an open request live on when the sidecar ends.
+const STREAMS_END_MS: u64 = 500;
+
 /// A connection that was accepted.
 pub(super) struct Arrived {
     pub(super) socket: Socket,
@@ -70,6 +73,8 @@ pub(super) struct State {
     /// Since when the client takes nothing of an answer.
     pub(super) stuck_since: Cell<Option<u64>>,
     is_http2: Cell<bool>,
+    /// Since when it is asked to end.
+    left_since: Cell<Option<u64>>,
     /// Ends the connection after its open requests.
     leave: Notify,
     /// Ends it at once.
@@ -106,7 +111,9 @@ pub(super) fn sweep(worker: &Worker, draining: bool) {
     let late = |since: Option<u64>, limit: u64| since.is_some_and(|since| now.saturating_sub(since) > limit);
     for state in worker.open.borrow().open.values() {
         let slow_head = !state.is_http2.get() && late(state.head_since.get(), limits.header_ms);
-        if slow_head || late(state.stuck_since.get(), limits.request_ms) {
+        // Streams without an end, such as watches of health, do not hold up the drain.
+        let only_streams = draining && state.requests.get() == 0 && late(state.left_since.get(), STREAMS_END_MS);
+        if slow_head || only_streams || late(state.stuck_since.get(), limits.request_ms) {
             state.cut.notify_one();
         }
         let idle = state.requests.get() == 0 && late(Some(state.idle_since.get()), limits.idle_ms);
@@ -236,10 +243,12 @@ async fn drive(worker: &Worker, state: &State, connection: impl Graceful) {
             () = state.cut.notified() => return,
             () = state.leave.notified(), if !left => {
                 left = true;
+                state.left_since.set(Some(worker.clock_ms()));
                 connection.as_mut().leave();
             }
             _ = phase.wait_for(|phase| *phase == Phase::Draining), if !left => {
                 left = true;
+                state.left_since.set(Some(worker.clock_ms()));
                 connection.as_mut().leave();
             }
         }

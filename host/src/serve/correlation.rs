@@ -113,7 +113,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         let (one, two) = (ids.of(&headers).id, ids.of(&headers).id);
         assert!(one.len() == 32 && one != two);
-        headers.insert(TRACEPARENT, HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        headers
+            .insert(TRACEPARENT, HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
         assert_eq!(ids.of(&headers).id, "4bf92f3577b34da6a3ce929d0e0e4736");
         headers.insert(CORRELATION_ID, HeaderValue::from_static("order-7"));
         assert_eq!(ids.of(&headers).id, "order-7");

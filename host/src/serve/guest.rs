@@ -77,8 +77,7 @@ impl Guest {
         self.running = None;
         self.made += 1;
         let restored = self.sandbox.restore(&active.snapshot);
-        let (instance, bundle) =
-            restored.map_err(|failure| Silence::Lost(Reason::Unavailable, failure.to_string()))?;
+        let (instance, bundle) = restored.map_err(|failure| Silence::Lost(Reason::Unavailable, failure.to_string()))?;
         Ok(Running { generation: active.generation, instance, bundle })
     }
 

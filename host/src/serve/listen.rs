@@ -15,7 +15,8 @@ const BACKLOG: u32 = 4096;
 /// After a failed accept, such as without file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 /// What a connection too many is told.
-const FULL: &str = "{\"status\":503,\"code\":\"OVERLOADED\",\"detail\":\"more connections are open than limits.connections allows\"}";
+const FULL: &str =
+    "{\"status\":503,\"code\":\"OVERLOADED\",\"detail\":\"more connections are open than limits.connections allows\"}";
 
 /// An open listener.
 pub(super) enum Listener {
@@ -79,7 +80,8 @@ fn unix(path: &Path) -> std::io::Result<Listener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(std::io::ErrorKind::AddrInUse.into());
     }
-    if std::fs::symlink_metadata(path).is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type())) {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()))
+    {
         std::fs::remove_file(path)?;
     }
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {

@@ -10,11 +10,13 @@ pub mod client;
 mod connection;
 mod correlation;
 mod decide;
+mod grpc;
 mod guest;
 mod http;
 mod listen;
 mod metrics;
 mod notify;
+mod oip;
 mod record;
 pub mod settings;
 mod settings_read;
@@ -77,6 +79,7 @@ async fn serve(shared: Arc<Shared>, mut signals: Signals, levels: tracing_setup:
         tracing::info!(address = listener.address(), "listening");
         accepting.push(tokio::spawn(listen::accept(listener, Arc::clone(&shared), Arc::clone(&crew))));
     }
+    let health = tokio::spawn(grpc::report_health(shared.health.clone(), Arc::clone(&shared)));
     notify::say("READY=1");
     while signals.next().await == Signalled::Reload {
         tracing::info!("reloading");
@@ -91,6 +94,7 @@ async fn serve(shared: Arc<Shared>, mut signals: Signals, levels: tracing_setup:
         let _ = task.await;
     }
     drop(admin);
+    health.abort();
     end(&shared, crew, keeper).await;
     Ok(())
 }
@@ -113,8 +117,11 @@ async fn end(shared: &Arc<Shared>, crew: Arc<Crew>, keeper: Keeper) {
 fn prepare(settings: Settings) -> Result<Shared> {
     raise_file_limit();
     let scoring = &settings.scoring;
-    let bounds =
-        Bounds { memory_bytes: scoring.memory_bytes, load_ms: scoring.load_ms.max(1), call_ms: scoring.deadline_ms.max(1) };
+    let bounds = Bounds {
+        memory_bytes: scoring.memory_bytes,
+        load_ms: scoring.load_ms.max(1),
+        call_ms: scoring.deadline_ms.max(1),
+    };
     let sandbox = match &settings.module {
         None => Sandbox::new(bounds)?,
         Some(path) => Sandbox::with_module(&failure::read(path, limits::BUNDLE_BYTES)?, bounds)?,
@@ -131,6 +138,7 @@ fn prepare(settings: Settings) -> Result<Shared> {
         hash_key: hash_key.and_then(|key| HashKey::new(key.trim_ascii())),
         workers: (0..workers).map(|_| metrics::WorkerMetrics::default()).collect(),
         gauges: shared::Gauges::default(),
+        health: tonic_health::server::HealthReporter::new(),
         phase: watch::Sender::new(Phase::Serving),
         started_ms: bundles::now_ms(),
         settings,

@@ -33,9 +33,9 @@ pub fn read(file: Option<&Path>, flags: &Overrides) -> Result<Settings> {
     for (name, text) in environment.filter(|(name, _)| is_setting(name)).collect::<Vec<_>>().iter().chain(flags) {
         set(&mut table, name, text)?;
     }
-    let settings: Settings = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-        Failure::usage(format!("settings: {}", error.message()))
-    })?;
+    let settings: Settings = Value::Table(table)
+        .try_into()
+        .map_err(|error: toml::de::Error| Failure::usage(format!("settings: {}", error.message())))?;
     check(&settings)?;
     Ok(settings)
 }

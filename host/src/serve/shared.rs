@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) hash_key: Option<HashKey>,
     pub(super) workers: Box<[WorkerMetrics]>,
     pub(super) gauges: Gauges,
+    /// What gRPC clients read of our health.
+    pub(super) health: tonic_health::server::HealthReporter,
     /// Whether the sidecar is ending.
     pub(super) phase: watch::Sender<Phase>,
     pub(super) started_ms: u64,

@@ -43,7 +43,9 @@ impl Levels {
 
 fn parse(level: &str) -> Result<LevelFilter> {
     let known = ["error", "warn", "info", "debug", "trace"].contains(&level);
-    level.parse().ok().filter(|_| known).ok_or_else(|| {
-        Failure::usage(format!("logging.level: {level:?} is none of error, warn, info, debug, trace"))
-    })
+    level
+        .parse()
+        .ok()
+        .filter(|_| known)
+        .ok_or_else(|| Failure::usage(format!("logging.level: {level:?} is none of error, warn, info, debug, trace")))
 }

@@ -5,6 +5,7 @@
 
 use super::connection::{self, Arrived};
 use super::correlation::Ids;
+use super::grpc;
 use super::guest::Guest;
 use super::metrics::WorkerMetrics;
 use super::shared::{Phase, Shared};
@@ -28,6 +29,7 @@ pub(super) struct Worker {
     pub(super) lane: Option<Arc<Lane>>,
     pub(super) writer: Option<Thread>,
     pub(super) ids: Ids,
+    pub(super) services: grpc::Services,
     index: usize,
     /// Connections that this worker serves.
     pub(super) open: RefCell<connection::Watched>,
@@ -81,6 +83,7 @@ impl Worker {
             lane: shared.log.as_ref().and_then(|log| log.lane(index)),
             writer: shared.log.as_ref().map(|log| log.writer()),
             ids: Ids::new(),
+            services: grpc::Services::new(shared.health.clone(), shared.settings.limits.batch_bytes),
             index,
             open: RefCell::default(),
             begun: Instant::now(),

@@ -43,6 +43,7 @@ pub(in crate::serve) struct Described {
 pub(in crate::serve) struct DescribedFeature {
     pub(in crate::serve) name: String,
     pub(in crate::serve) kind: String,
+    pub(in crate::serve) scored: bool,
     #[serde(default)]
     pub(in crate::serve) values: Vec<String>,
     #[serde(default)]
@@ -54,7 +55,12 @@ impl Active {
     ///
     /// # Errors
     /// The module's code for a bundle that it refuses.
-    pub(in crate::serve) fn load(sandbox: &Sandbox, file: Arc<[u8]>, keys: &[[u8; 32]], generation: u64) -> Result<Self> {
+    pub(in crate::serve) fn load(
+        sandbox: &Sandbox,
+        file: Arc<[u8]>,
+        keys: &[[u8; 32]],
+        generation: u64,
+    ) -> Result<Self> {
         let loaded_ms = now_ms();
         let mut instance = sandbox.instance()?;
         let bundle = instance.load(&file, keys, None, Some(loaded_ms))?;

@@ -65,9 +65,7 @@ impl Disk {
     pub(super) fn hold(&self, digest: Option<&str>) -> Result<()> {
         let Some(dir) = &self.0 else { return Ok(()) };
         let done = match digest {
-            Some(digest) => {
-                write_aside(dir, HELD, digest.as_bytes()).and_then(|new| fs::rename(new, dir.join(HELD)))
-            }
+            Some(digest) => write_aside(dir, HELD, digest.as_bytes()).and_then(|new| fs::rename(new, dir.join(HELD))),
             None => fs::remove_file(dir.join(HELD)).or_else(|error| match error.kind() {
                 io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),

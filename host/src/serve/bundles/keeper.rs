@@ -20,9 +20,14 @@ const PASSING: [&str; 4] = ["NOT_YET", "SANDBOX", "LIMIT", "TRAP"];
 /// What the keeper is asked for; the reply says what became of it.
 pub(in crate::serve) enum Command {
     /// Look at the source now; `unhold` takes a bundle that was rolled back.
-    Reload { unhold: bool, reply: Option<Reply> },
+    Reload {
+        unhold: bool,
+        reply: Option<Reply>,
+    },
     /// Serve the previous bundle again.
-    Rollback { reply: Reply },
+    Rollback {
+        reply: Reply,
+    },
     Stop,
 }
 

@@ -8,5 +8,5 @@ mod disk;
 mod keeper;
 mod source;
 
-pub(super) use active::{Active, now_ms};
+pub(super) use active::{Active, DescribedFeature, now_ms};
 pub(super) use keeper::{Command, Keeper, Reply};

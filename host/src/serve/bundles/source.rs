@@ -34,8 +34,7 @@ impl Source {
         if !text.contains("://") {
             return Ok(Self::Path { path: text.into(), seen: None });
         }
-        let url: Uri =
-            text.parse().map_err(|error| Failure::usage(format!("bundle: {text} is no URL: {error}")))?;
+        let url: Uri = text.parse().map_err(|error| Failure::usage(format!("bundle: {text} is no URL: {error}")))?;
         client::check(&url)?;
         Ok(Self::Url { url, tag: None })
     }

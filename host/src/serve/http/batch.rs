@@ -1,16 +1,12 @@
 //! Many requests in one: lines of JSON, or a JSON list.
 
-use super::{Answer, Call, Outcome, Problem, check_nesting, json_answer, refusal, typed};
+use super::{Answer, Call, Outcome, Problem, Slice, check_nesting, json_answer, refusal, typed};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use std::time::{Duration, Instant};
-
-/// How long a batch decides before others have their turn.
-const SLICE: Duration = Duration::from_micros(500);
 /// The media type of lines.
 const NDJSON: &str = "application/x-ndjson";
 
@@ -43,16 +39,13 @@ pub(super) async fn decide(call: &Call, head: &Parts, body: Incoming) -> Answer 
     }
     let (open, between, close) = if lines { ("", "\n", "\n") } else { ("{\"decisions\":[", ",", "]}") };
     let mut out = open.as_bytes().to_vec();
-    let mut slice = Instant::now();
+    let mut slice = Slice::begin();
     for (index, row) in rows.iter().enumerate() {
         if index > 0 {
             out.extend_from_slice(between.as_bytes());
         }
         one(call, row, index, &mut out).await?;
-        if slice.elapsed() > SLICE {
-            tokio::task::yield_now().await;
-            slice = Instant::now();
-        }
+        slice.pause().await;
     }
     out.extend_from_slice(close.as_bytes());
     Ok(if lines { typed(NDJSON, out) } else { json_answer(out) })

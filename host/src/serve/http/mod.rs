@@ -15,6 +15,7 @@ use super::guest::Silence;
 use super::metrics::{Endpoint, Stage};
 use super::settings::WhenFull;
 use super::worker::Worker;
+use super::{grpc, oip};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -46,13 +47,19 @@ pub(super) async fn answer(
     let (endpoint, exempt) = endpoint(&request);
     let call = Call { correlation: worker.ids.of(request.headers()), worker, arrived, endpoint };
     let limit = i64::try_from(call.worker.shared.settings.limits.requests).unwrap_or(i64::MAX);
+    let is_grpc = grpc::is_grpc(request.headers());
     let outcome = if open.others >= limit && !exempt {
         call.worker.metrics().shed("requests");
         Err(Problem::overloaded("more requests are open than limits.requests allows"))
+    } else if is_grpc {
+        grpc::answer(&call, request).await
     } else {
         route(&call, request).await
     };
-    let mut response = outcome.unwrap_or_else(|problem| problem.into_response(&call.correlation));
+    let mut response = outcome.unwrap_or_else(|problem| match is_grpc {
+        true => grpc::refuse(&problem),
+        false => problem.into_response(&call.correlation),
+    });
     let status = response.status().as_u16();
     response.headers_mut().insert(CORRELATION_ID, call.correlation.id);
     call.worker.metrics().answered(endpoint, status, micros(arrived.elapsed()));
@@ -67,6 +74,9 @@ fn endpoint(request: &Request<Incoming>) -> (Endpoint, bool) {
         "/v1/explain" => (Endpoint::Explain, false),
         "/livez" | "/readyz" | "/metrics" | "/v2/health/live" | "/v2/health/ready" => (Endpoint::Info, true),
         "/v1/schema" | "/openapi.json" => (Endpoint::Info, false),
+        path if grpc::is_grpc(request.headers()) => (grpc::endpoint(path), path.starts_with("/grpc.health.v1.")),
+        path if oip::is_path(path) && path.ends_with("/infer") => (Endpoint::Infer, false),
+        path if oip::is_path(path) => (Endpoint::Info, false),
         _ => (Endpoint::Other, false),
     }
 }
@@ -78,6 +88,9 @@ async fn route(call: &Call, request: Request<Incoming>) -> Answer {
         (&Method::POST, "/v1/decide/batch") => batch::decide(call, &head, body).await,
         (&Method::POST, "/v1/explain") => explain(call, body).await,
         (_, "/v1/decide" | "/v1/decide/batch" | "/v1/explain") => Err(Problem::method("POST")),
+        (&Method::GET | &Method::HEAD | &Method::POST, path) if oip::is_path(path) => {
+            oip::answer(call, &head, body).await
+        }
         (&Method::GET | &Method::HEAD, path) => info::get(call, &head, path),
         (_, path) if info::is_known(path) => Err(Problem::method("GET")),
         (_, path) => Err(Problem::not_found(format!("nothing is at {path}; /openapi.json lists what is"))),
@@ -165,6 +178,26 @@ pub(super) fn typed(media_type: &'static str, bytes: impl Into<Bytes>) -> Respon
     let mut response = Response::new(ResponseBody::full(bytes));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
+}
+
+/// A turn of something long, after which others have theirs.
+pub(super) struct Slice(Instant);
+
+impl Slice {
+    /// How long many rows are decided in one go.
+    const LENGTH: Duration = Duration::from_micros(500);
+
+    pub(super) fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Lets others have their turn if this one was long enough.
+    pub(super) async fn pause(&mut self) {
+        if self.0.elapsed() > Self::LENGTH {
+            tokio::task::yield_now().await;
+            self.0 = Instant::now();
+        }
+    }
 }
 
 /// A request that is open, counted for as long as it lives.

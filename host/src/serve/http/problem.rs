@@ -66,7 +66,11 @@ impl Problem {
             Code::Limit => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Self::new(status, code.name(), text.strip_prefix(code.name()).map_or(text, |rest| rest.trim_start_matches(": ")))
+        Self::new(
+            status,
+            code.name(),
+            text.strip_prefix(code.name()).map_or(text, |rest| rest.trim_start_matches(": ")),
+        )
     }
 
     /// The answer; `error` repeats the detail for clients of the Open Inference Protocol.

@@ -126,7 +126,8 @@ impl WorkerMetrics {
     /// Counts a decision by what its record says.
     pub(super) fn decided(&self, record: &[u8]) {
         let facts = super::record::Facts::read(record);
-        let place = |list: &[&str], name: &[u8], or: usize| list.iter().position(|n| n.as_bytes() == name).unwrap_or(or);
+        let place =
+            |list: &[&str], name: &[u8], or: usize| list.iter().position(|n| n.as_bytes() == name).unwrap_or(or);
         let action = place(&ACTIONS, facts.action, 0);
         let source = place(&SOURCES, facts.source, SOURCES.len() - 1);
         self.decisions[action][source].add(1);

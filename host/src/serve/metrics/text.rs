@@ -45,7 +45,14 @@ impl Page<'_> {
     }
 
     /// A counter by one label.
-    fn by(&mut self, name: &str, help: &str, label: &str, values: &[&str], count: impl Fn(&WorkerMetrics, usize) -> u64) {
+    fn by(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+        count: impl Fn(&WorkerMetrics, usize) -> u64,
+    ) {
         self.head(name, "counter", help);
         for (index, value) in values.iter().enumerate() {
             let sum = self.sum(|worker| count(worker, index));
@@ -108,9 +115,13 @@ fn requests(page: &mut Page<'_>, shared: &Shared) {
     let open = gauges.connections.load(Ordering::Relaxed);
     page.one("tollgate_connections", "gauge", "Open connections.", open);
     let refused = gauges.connections_refused.load(Ordering::Relaxed);
-    page.by("tollgate_shed_total", "Requests and connections turned away, by cause.", "cause", &SHED, |worker, index| {
-        worker.shed[index].get()
-    });
+    page.by(
+        "tollgate_shed_total",
+        "Requests and connections turned away, by cause.",
+        "cause",
+        &SHED,
+        |worker, index| worker.shed[index].get(),
+    );
     page.one("tollgate_connections_refused_total", "counter", "Connections beyond limits.connections.", refused);
 }
 
