@@ -29,18 +29,33 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid onnx-grid venv wasm-opt clean
+.PHONY: demo serve clients test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid onnx-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
 	bash tests/demo.sh
 
+# A sidecar with the signup bundle, in the foreground, on 127.0.0.1:8080.
+serve: build target/serve/signup.tollgate
+	target/release/tollgate serve --bundle target/serve/signup.tollgate --trust target/serve/signup.pub \
+	  --state-dir target/serve/state --log-dir target/serve/log
+
+target/serve/signup.tollgate: models/signup/bundle.toml models/signup/model.txt
+	@mkdir -p target/serve
+	@test -f target/serve/signup.key || target/release/tollgate keys new -o target/serve/signup
+	target/release/tollgate bundle build models/signup --key target/serve/signup.key -o $@
+
+# Triton's clients, plain gRPC and our Python client against a sidecar.
+clients: build venv target/serve/signup.tollgate
+	$(VENV) tests/python/sidecar_clients.py target/release/tollgate target/serve/signup.tollgate \
+	  target/serve/signup.pub models/signup/rows.ndjson
+
 test: lint venv grid xgboost-grid onnx-grid wasm-opt
 	$(VENV) -m ruff check tests
-	$(VENV) -m ruff check --config tests/python/ruff.toml models
-	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
+	$(VENV) -m ruff check --config tests/python/ruff.toml models host/clients
+	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests host/clients
 	cargo test --release --workspace --exclude tollgate-wasm -- --show-output
-	$(MAKE) vectors
+	$(MAKE) vectors clients
 
 lint: components wasm-opt
 	cargo fmt --all --check

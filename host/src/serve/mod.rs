@@ -69,7 +69,7 @@ async fn serve(shared: Arc<Shared>, mut signals: Signals, levels: tracing_setup:
     for address in &shared.settings.listen {
         listeners.push(Listener::open(address).await?);
     }
-    let keeper = Keeper::start(&shared)?;
+    let keeper = Keeper::start(&shared).await?;
     let admin = admin::open(&shared, keeper.commands.clone(), levels).await?;
     let started = (0..shared.workers.len()).map(|index| Worker::start(&shared, index)).collect::<Result<Vec<_>>>()?;
     let workers = started.into_iter().map(|worker| (worker, Arc::new(AtomicUsize::new(0)))).collect();

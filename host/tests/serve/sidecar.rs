@@ -246,13 +246,13 @@ pub fn exchange(mut socket: impl Read + Write, request: &[u8]) -> std::io::Resul
     let _ = socket.write_all(request);
     let mut bytes = Vec::new();
     let read = socket.read_to_end(&mut bytes);
-    match answer(&bytes) {
+    match answer(&bytes, request.starts_with(b"HEAD ")) {
         Some(answer) => Ok(answer),
         None => Err(read.err().unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into())),
     }
 }
 
-fn answer(bytes: &[u8]) -> Option<Answer> {
+fn answer(bytes: &[u8], without_body: bool) -> Option<Answer> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
     let mut lines = head.lines();
@@ -264,7 +264,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let length: Option<usize> = length.and_then(|(_, value)| value.parse().ok());
     let body = bytes[end + 4..].to_vec();
-    (length.is_none_or(|length| body.len() == length)).then_some(Answer { status, headers, body })
+    (without_body || length.is_none_or(|length| body.len() == length)).then_some(Answer { status, headers, body })
 }
 
 /// The sample rows of the signup model.

@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 /// Codes of refusals that time may mend: the same bytes are tried again.
 const PASSING: [&str; 4] = ["NOT_YET", "SANDBOX", "LIMIT", "TRAP"];
 
+/// How long a start waits for the first bundle.
+const FIRST: Duration = Duration::from_secs(3);
+
 /// What the keeper is asked for; the reply says what became of it.
 pub(in crate::serve) enum Command {
     /// Look at the source now; `unhold` takes a bundle that was rolled back.
@@ -41,16 +44,24 @@ pub(in crate::serve) struct Keeper {
 }
 
 impl Keeper {
-    /// Loads the first bundle, or says why there is none, and starts the thread.
+    /// Starts the thread and waits until it has the first bundle, or says why there is
+    /// none; but not for long, for health is asked about meanwhile.
     ///
     /// # Errors
     /// `USAGE` or `IO` for settings that can never work.
-    pub(in crate::serve) fn start(shared: &Arc<Shared>) -> Result<Self> {
+    pub(in crate::serve) async fn start(shared: &Arc<Shared>) -> Result<Self> {
         let mut work = Work::new(Arc::clone(shared))?;
-        work.boot();
         let (commands, waiting) = channel();
-        let thread = std::thread::Builder::new().name("tollgate-bundles".into()).spawn(move || work.run(&waiting));
+        let (booted, boot) = oneshot::channel();
+        let run = move || {
+            work.boot();
+            // Nobody waits for a slow one.
+            let _ = booted.send(());
+            work.run(&waiting);
+        };
+        let thread = std::thread::Builder::new().name("tollgate-bundles".into()).spawn(run);
         let thread = thread.map_err(|error| Failure::refused("IO", format!("no thread for bundles: {error}")))?;
+        let _ = tokio::time::timeout(FIRST, boot).await;
         Ok(Self { commands, thread })
     }
 
