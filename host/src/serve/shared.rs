@@ -66,10 +66,11 @@ impl Shared {
         self.phase() == Phase::Serving && (self.active.load().is_some() || self.without_bundle.is_some())
     }
 
-    /// Counts a look at the source. INVARIANT: only the bundle keeper calls this.
-    pub(super) fn reloaded(&self, outcome: &str) {
+    /// Counts a look at the source, and whether what stands there is of no use.
+    /// INVARIANT: only the bundle keeper calls this.
+    pub(super) fn reloaded(&self, outcome: &str, failing: bool) {
         let counters = RELOADS.iter().zip(&self.gauges.reloads);
         counters.filter(|(name, _)| **name == outcome).for_each(|(_, counter)| counter.add(1));
-        self.gauges.source_failing.store(["refused", "unreachable"].contains(&outcome), Ordering::Relaxed);
+        self.gauges.source_failing.store(failing, Ordering::Relaxed);
     }
 }

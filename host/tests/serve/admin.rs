@@ -94,7 +94,10 @@ fn settings_come_from_file_environment_and_flags() {
 #[test]
 fn it_ends_in_order() {
     let shop = shop();
-    let mut sidecar = Sidecar::start(&shop, "--listen unix:s.sock --log-dir log --set shutdown.delay_ms=1500");
+    let mut sidecar = Sidecar::start(
+        &shop,
+        "--listen unix:s.sock --log-dir log --set shutdown.delay_ms=5000 --set shutdown.drain_ms=60000 --set limits.request_ms=60000",
+    );
     // A request whose body is not there yet, when the signal comes.
     let mut socket = again(|| connect(&sidecar.address));
     let body = "{\"decision_id\":\"late\",\"features\":{}}";
@@ -111,7 +114,7 @@ fn it_ends_in_order() {
     until("it says that it leaves", || sidecar.told().contains("\"leaving\""));
     let ready = again(|| exchange(connect(&sidecar.address)?, &request("GET", "/readyz", "", b""))).status;
     assert_eq!(ready, 503, "not ready, but still answering");
-    std::thread::sleep(std::time::Duration::from_millis(2000));
+    until("it takes nothing new", || std::net::TcpStream::connect(&sidecar.address).is_err());
     assert!(sidecar.is_running(), "it waits for the open request");
     socket.write_all(body.as_bytes()).expect("sent");
     let mut answer = String::new();

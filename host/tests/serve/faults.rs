@@ -24,6 +24,19 @@ fn good(sidecar: &Sidecar, row: &str) -> Value {
     panic!("the guest does not come back");
 }
 
+/// The fallback's answer for this reason: always the fallback's, and for another reason
+/// only where a busy machine let the deadline pass first.
+fn fallback(sidecar: &Sidecar, row: &str, reason: &str) -> Value {
+    for _ in 0..50 {
+        let record = sidecar.decide(row);
+        assert_eq!(record["source"], "fallback", "{record}");
+        if record["source_detail"] == reason {
+            return record;
+        }
+    }
+    panic!("never the reason {reason}");
+}
+
 #[test]
 fn a_guest_that_fails_is_replaced_and_the_fallback_answers() {
     let shop = shop();
@@ -31,11 +44,9 @@ fn a_guest_that_fails_is_replaced_and_the_fallback_answers() {
     let row = &rows(&shop)[0];
     let before = good(&sidecar, row);
     for (mark, reason) in [(TRAP, "trap"), (RECURSE, "trap"), (BOMB, "trap"), (LOOP, "deadline"), (FILL, "deadline")] {
-        let record = sidecar.decide(&marked(row, mark));
-        assert_eq!((&record["source"], &record["action"]), (&json!("fallback"), &json!("challenge")), "{reason}");
-        // Out of memory may come as a deadline where memory is slow.
-        assert!(record["source_detail"] == reason || mark == BOMB, "{record}");
-        assert_eq!((&record["decision_id"], &record["degraded"]), (&json!("s-001"), &json!(true)), "{reason}");
+        let record = fallback(&sidecar, &marked(row, mark), reason);
+        assert_eq!((&record["action"], &record["degraded"]), (&json!("challenge"), &json!(true)), "{reason}");
+        assert_eq!(record["decision_id"], "s-001", "{reason}");
         assert_eq!(record["bundle_digest"], before["bundle_digest"]);
         assert_eq!(good(&sidecar, row), before, "after {reason}");
     }

@@ -149,7 +149,9 @@ fn cramped(shop: &Workshop, kib: u32, line: &str) -> Sidecar {
         "trap '' XFSZ; ulimit -S -f {kib}; exec {tollgate} {serve} --set scoring.deadline_ms=20000 --set log.queue_bytes=65536 {line}"
     );
     command.args(["-c", &script]);
-    Sidecar::run(shop, command)
+    let sidecar = Sidecar::run(shop, command);
+    until("the sidecar is ready", || sidecar.get("/readyz").status == 200);
+    sidecar
 }
 
 /// Lets the files grow again; says whether this system can.

@@ -49,12 +49,21 @@ impl Sidecar {
         Self::with(shop, &format!("--bundle signup.tollgate --trust k.pub --workers 2 {line}"))
     }
 
-    /// Starts and waits until it listens. Decisions may take as long as a slow machine
+    /// Starts and waits until it is ready. Decisions may take as long as a slow machine
     /// needs, unless the line says otherwise.
     pub fn with(shop: &Workshop, line: &str) -> Self {
         let line = format!("serve --listen 127.0.0.1:0 --set scoring.deadline_ms=20000 {line}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.args(line.split_whitespace());
+        let sidecar = Self::run(shop, command);
+        until("the sidecar is ready", || sidecar.get("/readyz").status == 200);
+        sidecar
+    }
+
+    /// Starts and waits until it listens, ready or not.
+    pub fn unready(shop: &Workshop, line: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(format!("serve --listen 127.0.0.1:0 {line}").split_whitespace());
         Self::run(shop, command)
     }
 

@@ -80,6 +80,8 @@ struct Work {
     /// Digest of the file that an operator rolled back.
     held: Option<String>,
     generation: u64,
+    /// What stands at the source was refused.
+    refused: bool,
 }
 
 impl Work {
@@ -87,7 +89,7 @@ impl Work {
         let source = Source::parse(&shared.settings.bundle)?;
         let disk = Disk::open(shared.settings.state_dir.as_deref())?;
         let keys = read_keys(&shared)?;
-        Ok(Self { held: disk.held(), shared, source, disk, keys, previous: None, generation: 0 })
+        Ok(Self { held: disk.held(), shared, source, disk, keys, previous: None, generation: 0, refused: false })
     }
 
     /// The source if it can be had, else what was good last time.
@@ -147,10 +149,10 @@ impl Work {
     fn poll(&mut self) -> Result<&'static str> {
         let outcome = self.look();
         match &outcome {
-            Ok(name) => self.shared.reloaded(name),
+            Ok(name) => self.shared.reloaded(name, self.refused),
             Err(failure) => {
                 let unreachable = ["IO", "UNREACHABLE", "NO_BUNDLE"].contains(&failure.code);
-                self.shared.reloaded(if unreachable { "unreachable" } else { "refused" });
+                self.shared.reloaded(if unreachable { "unreachable" } else { "refused" }, true);
                 tracing::error!(code = failure.code, "the bundle stays as it is: {}", failure.message);
             }
         }
@@ -159,11 +161,13 @@ impl Work {
 
     fn look(&mut self) -> Result<&'static str> {
         let Some(file) = self.source.fetch()? else { return Ok("unchanged") };
+        self.refused = false;
         let serving = self.shared.active.load_full();
         if serving.is_some_and(|active| *active.file == *file) || self.held == Some(digest(&file)) {
             return Ok("unchanged");
         }
         let active = self.load(file).inspect_err(|failure| {
+            self.refused = true;
             if PASSING.contains(&failure.code) {
                 self.source.forget();
             }
@@ -198,7 +202,7 @@ impl Work {
         self.disk.hold(self.held.as_deref()).unwrap_or_else(|failure| warn_disk(&failure));
         self.disk.save(&previous.file).unwrap_or_else(|failure| warn_disk(&failure));
         self.disk.forget_previous();
-        self.shared.reloaded("rolled_back");
+        self.shared.reloaded("rolled_back", self.refused);
         tracing::warn!(digest = previous.digest(), "rolled back; the bundle that was left is not taken again");
         Ok("rolled_back")
     }
