@@ -29,7 +29,7 @@ ifneq ($(shell command -v npm 2>/dev/null),)
 ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 endif
 
-.PHONY: demo serve clients test bench bench-quick bench-shapes bench-row build lint vectors components grid xgboost-grid onnx-grid venv wasm-opt clean
+.PHONY: demo serve clients test bench bench-quick bench-shapes bench-serving bench-row build lint vectors components grid xgboost-grid onnx-grid venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -88,6 +88,22 @@ bench-quick: $(BENCH_READY)
 
 bench-shapes: $(BENCH_READY)
 	$(BENCH_RUN) tests/bench/shapes.py $(BENCH)
+
+# Needs wrk and two cores. Without MLServer the run says so.
+bench-serving: build target/serving-venv/done
+	cargo build --release -p tollgate-tests --bin bench-load
+	env -u RUST_BACKTRACE target/serving-venv/bin/python tests/bench/serving/serving.py \
+	  --tollgate target/release/tollgate --load target/release/bench-load \
+	  --fastapi target/serving-venv/bin/python --mlserver target/mlserver-venv/bin/python --out $(BENCH_OUT) \
+	  $(BENCH_SERVING)
+
+target/serving-venv/done: $(wildcard tests/bench/serving/requirements*.txt)
+	$(PYTHON) -m venv target/serving-venv
+	target/serving-venv/bin/python $(PIP) -r tests/bench/serving/requirements.txt
+	$(PYTHON) -m venv target/mlserver-venv
+	target/mlserver-venv/bin/python $(PIP) -r tests/bench/serving/requirements-mlserver.txt \
+	  || { rm -rf target/mlserver-venv; echo "MLServer: not installed, so not measured"; }
+	@touch $@
 
 bench-row:
 	cargo build --release -p tollgate-tests --bin bench-row

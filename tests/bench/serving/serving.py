@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -28,8 +27,8 @@ from servers import ENVIRONMENT, MODEL, Server
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import machine  # noqa: E402
-from chart import Bar, chart  # noqa: E402
+import machine
+from chart import Bar, chart
 
 SERVER_CPU, LOAD_CPU = 0, 1
 CONNECTIONS = 8
@@ -91,19 +90,13 @@ class Bench:
 
     def start(self, stack: ExitStack) -> list[Server]:
         """All servers that can be had."""
-        enter: list[tuple[str, Callable[[], Any]]] = [
-            (
-                "Tollgate",
-                lambda: servers.tollgate(self.arguments.tollgate, self.folder, SERVER_CPU),
-            ),
-            ("FastAPI", lambda: servers.fastapi(self.arguments.fastapi, self.folder, SERVER_CPU)),
-        ]
-        if self.arguments.mlserver.exists():
-            make = lambda: servers.mlserver(self.arguments.mlserver, self.folder, SERVER_CPU)  # noqa: E731
-            enter.append(("MLServer", make))
+        asked = self.arguments
+        wanted = [(servers.tollgate, asked.tollgate), (servers.fastapi, asked.fastapi)]
+        if asked.mlserver.exists():
+            wanted.append((servers.mlserver, asked.mlserver))
         else:
             print("MLServer: not installed, so not measured")
-        return [stack.enter_context(make()) for _, make in enter]
+        return [stack.enter_context(make(path, self.folder, SERVER_CPU)) for make, path in wanted]
 
     def measure(self, all_servers: list[Server]) -> dict[str, Any]:
         """Rounds in turns, medians of them."""
@@ -189,11 +182,12 @@ def markdown(results: dict[str, Any]) -> str:
         f"| a decision in process, p50 | {only['in_process_p50_us']:.1f} |",
         f"| over a Unix socket, one connection, p50 | {only['unix_p50_us']:.1f} |",
         f"| what the socket adds | {only['unix_added_p50_us']:.1f} |",
-        "", f"Medians of {results['rounds']} rounds in turns; {CONNECTIONS} connections, keep-alive. "
-        "The requests are the signup example's test period as it comes: about 94 % allow, and what is "
-        "challenged or blocked gets its reasons. The sidecar checks the schema, calibrates, decides by "
-        "the policy, gives reasons and logs each decision with its input; the peers compute the "
-        "model's probability and nothing else.",
+        "",
+        f"Medians of {results['rounds']} rounds in turns; {CONNECTIONS} connections, keep-alive. "
+        "The requests are the signup example's test period as it comes: about 94 % allow, and "
+        "what is challenged or blocked gets its reasons. The sidecar checks the schema, "
+        "calibrates, decides by the policy, gives reasons and logs each decision with its "
+        "input; the peers compute the model's probability and nothing else.",
         "", f"Made by `{results['command']}`.", "",
     ]  # fmt: skip
     return "\n".join(out)
