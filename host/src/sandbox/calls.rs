@@ -1,6 +1,7 @@
 //! The calls of the C ABI, typed.
 
-use wasmtime::{Store, StoreLimits, TypedFunc};
+use super::deadline::Held;
+use wasmtime::{Store, TypedFunc};
 
 /// What `tollgate.wasm` exports; see the ABI page.
 pub(super) struct Calls {
@@ -22,7 +23,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn find(store: &mut Store<StoreLimits>, instance: &wasmtime::Instance) -> wasmtime::Result<Self> {
+    pub(super) fn find(store: &mut Store<Held>, instance: &wasmtime::Instance) -> wasmtime::Result<Self> {
         Ok(Self {
             alloc: instance.get_typed_func(&mut *store, "tg_alloc")?,
             free: instance.get_typed_func(&mut *store, "tg_free")?,

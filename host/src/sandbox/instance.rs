@@ -2,12 +2,13 @@
 
 use super::calls::Calls;
 use super::compact::{COMPACT_BYTES, Compact};
+use super::deadline::{self, Held};
 use super::error::{ScoreError, lost, outside};
 use super::snapshot::{PAGE_BYTES, Snapshot, WASM_PAGE_BYTES};
 use super::{Bounds, failed};
 use crate::failure::{Failure, Result};
 use tollgate_scorer::Code;
-use wasmtime::{Memory, Store, StoreLimits, TypedFunc};
+use wasmtime::{Memory, Store, TypedFunc};
 
 /// Rows that one call predicts at most, so that no call runs into its deadline.
 const PREDICT_ROWS: usize = 1024;
@@ -18,7 +19,7 @@ const ARENA_BYTES: usize = 16 << 10;
 
 /// A running instance of `tollgate.wasm`.
 pub struct Instance {
-    store: Store<StoreLimits>,
+    store: Store<Held>,
     memory: Memory,
     calls: Calls,
     bounds: Bounds,
@@ -31,7 +32,7 @@ pub struct Instance {
 pub struct LoadedBundle(u32);
 
 impl Instance {
-    pub(super) fn new(mut store: Store<StoreLimits>, instance: &wasmtime::Instance, bounds: Bounds) -> Result<Self> {
+    pub(super) fn new(mut store: Store<Held>, instance: &wasmtime::Instance, bounds: Bounds) -> Result<Self> {
         let missing = || Failure::refused("SANDBOX", "the module exports no memory");
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(missing)?;
         let calls = Calls::find(&mut store, instance).map_err(failed)?;
@@ -49,7 +50,7 @@ impl Instance {
         digest: Option<[u8; 32]>,
         now_ms: Option<u64>,
     ) -> Result<LoadedBundle, ScoreError> {
-        self.store.set_epoch_deadline(self.bounds.load_ms);
+        deadline::begin(&mut self.store, self.bounds.load_ms);
         let bundle = self.put(bundle)?;
         let keys = self.put(&keys.concat())?;
         let digest = digest.map(|digest| self.put(&digest)).transpose()?.unwrap_or_default();
@@ -218,7 +219,7 @@ impl Instance {
         width: usize,
         per_row: usize,
         chunk_rows: usize,
-        call: impl Fn(&Calls, &mut Store<StoreLimits>, u32, u32, u32) -> wasmtime::Result<i32>,
+        call: impl Fn(&Calls, &mut Store<Held>, u32, u32, u32) -> wasmtime::Result<i32>,
     ) -> Result<Vec<f64>, ScoreError> {
         let mut all = Vec::with_capacity(rows.len() / width.max(1) * per_row);
         for chunk in rows.chunks(width.max(1) * chunk_rows) {
@@ -270,7 +271,7 @@ impl Instance {
 
     /// Makes a fresh instance's memory that of a snapshot.
     pub(super) fn fill(&mut self, snapshot: &Snapshot) -> Result<(), ScoreError> {
-        self.store.set_epoch_deadline(self.bounds.load_ms);
+        deadline::begin(&mut self.store, self.bounds.load_ms);
         let missing = snapshot.memory_bytes.saturating_sub(self.memory_bytes());
         self.memory.grow(&mut self.store, missing.div_ceil(WASM_PAGE_BYTES) as u64).map_err(lost)?;
         let memory = self.memory.data_mut(&mut self.store);
@@ -286,7 +287,7 @@ impl Instance {
     }
 
     fn deadline(&mut self) {
-        self.store.set_epoch_deadline(self.bounds.call_ms);
+        deadline::begin(&mut self.store, self.bounds.call_ms);
     }
 
     fn status(&mut self, status: wasmtime::Result<i32>) -> Result<u32, ScoreError> {
@@ -327,7 +328,8 @@ impl Instance {
     /// Places for the arguments of one call, side by side in the arena.
     fn lay_out<const N: usize>(&mut self, lengths: [usize; N]) -> Result<[Block; N], ScoreError> {
         let total: usize = lengths.iter().map(|length| length.next_multiple_of(8)).sum();
-        if total > self.arena.bytes as usize {
+        // Even nothing needs an address, which is never 0.
+        if self.arena.at == 0 || total > self.arena.bytes as usize {
             let old = std::mem::take(&mut self.arena);
             self.free(old)?;
             self.arena = self.reserve(total.max(ARENA_BYTES))?;

@@ -78,6 +78,8 @@ fn what_cannot_be_decided_is_refused_with_a_code() {
     let line = "--set limits.body_bytes=4096 --set limits.header_bytes=2048 --set limits.nesting=5";
     let sidecar = Sidecar::start(&shop, line);
     let decide = "/v1/decide";
+    // The first thing that an instance sees.
+    sidecar.post(decide, "").problem(400, "REQUEST");
     let problem = sidecar.post(decide, "{\"features\":{}").problem(400, "REQUEST");
     assert_eq!(problem["type"], "urn:tollgate:problem:REQUEST");
     assert_eq!(problem["error"], problem["detail"], "as the Open Inference Protocol has it");

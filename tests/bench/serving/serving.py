@@ -131,8 +131,8 @@ class Bench:
         unix = self.at_rate(server, 0, f"unix:{self.folder / 'tollgate.sock'}")
         inside_us = json.loads(inside)["p50_us"]
         return {
-            "server_p99_at_half_load_us_at_most": quantile(counts, 0.99),
-            "server_p50_at_half_load_us_at_most": quantile(counts, 0.5),
+            "half_load_p99_us": quantile(counts, 0.99),
+            "half_load_p50_us": quantile(counts, 0.5),
             "in_process_p50_us": inside_us,
             "unix_p50_us": unix["p50_us"],
             "unix_added_p50_us": unix["p50_us"] - inside_us,
@@ -158,7 +158,7 @@ def markdown(results: dict[str, Any]) -> str:
     own = results["servers"]["tollgate"]
     out = [
         "# The sidecar and its peers", "",
-        f"{machine.described(results['machine'])} One core for the server, the other for the load.", "",
+        f"{machine.described(results['machine'])} One core for the server, one for the load.", "",
         "| Server | Decisions a second | Tollgate is faster by | p50 at the peak, µs | p99, µs |",
         "|---|---:|---:|---:|---:|",
     ]  # fmt: skip
@@ -168,7 +168,8 @@ def markdown(results: dict[str, Any]) -> str:
         out.append(
             f"| {server['label']} | {server['peak']:,.0f} | {ratio:.1f} | {p50:,.0f} | {p99:,.0f} |"
         )
-    out += ["", "Latency at fixed rates, in µs, counted from when a request should have been sent:", "",
+    told = "Latency at fixed rates, in µs, from when a request should have been sent:"
+    out += ["", told, "",
             "| Server | Rate a second | p50 | p99 | p99.9 |", "|---|---:|---:|---:|---:|"]  # fmt: skip
     for server in results["servers"].values():
         for rate, at in server["rates"].items():
@@ -177,8 +178,8 @@ def markdown(results: dict[str, Any]) -> str:
     only = results["ours"]
     out += [
         "", "| Of the sidecar alone | µs |", "|---|---:|",
-        f"| its own p50 at half load, at most | {only['server_p50_at_half_load_us_at_most']:,.0f} |",
-        f"| its own p99 at half load, at most | {only['server_p99_at_half_load_us_at_most']:,.0f} |",
+        f"| its own p50 at half load, at most | {only['half_load_p50_us']:,.0f} |",
+        f"| its own p99 at half load, at most | {only['half_load_p99_us']:,.0f} |",
         f"| a decision in process, p50 | {only['in_process_p50_us']:.1f} |",
         f"| over a Unix socket, one connection, p50 | {only['unix_p50_us']:.1f} |",
         f"| what the socket adds | {only['unix_added_p50_us']:.1f} |",
