@@ -56,7 +56,7 @@ def count(wasm: bytes, folder: Path) -> dict[str, int]:
     requests = (folder / "requests.ndjson").read_bytes().splitlines()
     good = [line for line in requests if is_scored(gate, handle, line)][:ROWS]
     # These two ask for the description first, to know the width of a row.
-    describe = spent(gate, [lambda: gate.describe(handle)])
+    describe = spent(gate, [lambda: gate.describe(handle)] * len(scored))
     found["predict"] = spent(gate, [lambda r=r: gate.predict(handle, r) for r in scored]) - describe
     found["score_row"] = spent(gate, [lambda r=r: gate.score_row(handle, r) for r in rows])
     found["score_json"] = spent(gate, [lambda q=q: gate.score_json(handle, q) for q in good])

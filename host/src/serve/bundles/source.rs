@@ -25,6 +25,8 @@ pub(super) struct Seen {
     path: PathBuf,
     modified: SystemTime,
     bytes: u64,
+    /// The file's own number: two files may be made within one tick of the clock.
+    number: u64,
 }
 
 impl Source {
@@ -72,7 +74,11 @@ fn look(path: &Path) -> Result<Seen> {
     let at = |error: std::io::Error| Failure::io(path, &error);
     let seen = |path: PathBuf| -> std::io::Result<Seen> {
         let metadata = std::fs::metadata(&path)?;
-        Ok(Seen { modified: metadata.modified()?, bytes: metadata.len(), path })
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let number = 0;
+        Ok(Seen { modified: metadata.modified()?, bytes: metadata.len(), number, path })
     };
     if !path.is_dir() {
         return seen(path.to_owned()).map_err(at);
