@@ -40,7 +40,7 @@ serve: build target/serve/signup.tollgate
 	target/release/tollgate serve --bundle target/serve/signup.tollgate --trust target/serve/signup.pub \
 	  --state-dir target/serve/state --log-dir target/serve/log
 
-target/serve/signup.tollgate: models/signup/bundle.toml models/signup/model.txt
+target/serve/signup.tollgate: target/release/tollgate models/signup/bundle.toml models/signup/model.txt
 	@mkdir -p target/serve
 	@test -f target/serve/signup.key || target/release/tollgate keys new -o target/serve/signup
 	target/release/tollgate bundle build models/signup --key target/serve/signup.key -o $@

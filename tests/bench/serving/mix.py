@@ -20,7 +20,10 @@ SEED = 7
 WRK = """wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 local all, at = {}, 0
-for line in io.lines(%s) do all[#all + 1] = wrk.format(nil, nil, nil, line) end
+init = function(arguments)
+  wrk.init(arguments)  -- names the host
+  for line in io.lines(%s) do all[#all + 1] = wrk.format(nil, nil, nil, line) end
+end
 request = function()
   at = at %% #all + 1
   return all[at]
