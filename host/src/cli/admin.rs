@@ -22,10 +22,10 @@ const TOKEN_BYTES: usize = 4096;
 #[derive(Args)]
 pub(super) struct Admin {
     /// The admin listener: unix:PATH or http://HOST:PORT.
-    #[arg(long, env = "TOLLGATE_ADMIN")]
+    #[arg(long, env = "TOLLGATE_ADMIN_AT")]
     at: String,
     /// File with the token that a TCP listener asks for.
-    #[arg(long, env = "TOLLGATE_ADMIN__TOKEN_FILE")]
+    #[arg(long, env = "TOLLGATE_ADMIN_TOKEN_FILE")]
     token_file: Option<PathBuf>,
     /// JSON, and not a line a fact.
     #[arg(long, global = true)]

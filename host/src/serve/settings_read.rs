@@ -9,8 +9,6 @@ use toml::{Table, Value};
 const FILE_BYTES: usize = 1 << 20;
 /// Environment variables of settings begin so; `__` separates section and key.
 const PREFIX: &str = "TOLLGATE_";
-/// Keys whose values `--print-config` does not show.
-const SECRET: [&str; 0] = [];
 
 /// Settings by their dotted names, as flags give them: `log.dir`, a TOML value or text.
 pub type Overrides = Vec<(String, String)>;
@@ -45,7 +43,6 @@ pub fn read(file: Option<&Path>, flags: &Overrides) -> Result<Settings> {
 /// # Errors
 /// `USAGE` when they cannot be written as TOML.
 pub fn shown(settings: &Settings) -> Result<String> {
-    let _ = SECRET;
     toml::to_string_pretty(settings).map_err(|error| Failure::usage(format!("settings: {error}")))
 }
 

@@ -20,8 +20,8 @@ SEED = 7
 WRK = """wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 local all, at = {}, 0
+-- Not before: wrk names the host first.
 init = function(arguments)
-  wrk.init(arguments)  -- names the host
   for line in io.lines(%s) do all[#all + 1] = wrk.format(nil, nil, nil, line) end
 end
 request = function()
