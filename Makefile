@@ -36,19 +36,34 @@ ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 NPM_TEST := npm-test
 endif
 
-.PHONY: demo test bench bench-quick bench-shapes bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
+.PHONY: demo serve clients test bench bench-quick bench-shapes bench-serving bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
 	bash tests/demo.sh
 
+# A sidecar with the signup bundle, in the foreground, on 127.0.0.1:8080.
+serve: build target/serve/signup.tollgate
+	target/release/tollgate serve --bundle target/serve/signup.tollgate --trust target/serve/signup.pub \
+	  --state-dir target/serve/state --log-dir target/serve/log
+
+target/serve/signup.tollgate: target/release/tollgate models/signup/bundle.toml models/signup/model.txt
+	@mkdir -p target/serve
+	@test -f target/serve/signup.key || target/release/tollgate keys new -o target/serve/signup
+	target/release/tollgate bundle build models/signup --key target/serve/signup.key -o $@
+
+# Triton's clients, plain gRPC and our Python client against a sidecar.
+clients: build venv target/serve/signup.tollgate
+	$(VENV) tests/python/sidecar_clients.py target/release/tollgate target/serve/signup.tollgate \
+	  target/serve/signup.pub models/signup/rows.ndjson
+
 test: lint venv grid xgboost-grid onnx-grid target/large/done wasm-opt
 	$(VENV) -m ruff check tests
-	$(VENV) -m ruff check --config tests/python/ruff.toml models
-	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests
+	$(VENV) -m ruff check --config tests/python/ruff.toml models host/clients
+	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests host/clients
 	TOLLGATE_HOSTILE_OUT=$(abspath target/hostile.bin) \
 	  cargo test --release --workspace --exclude tollgate-wasm --exclude tollgate-js -- --show-output
-	$(MAKE) vectors terminal
+	$(MAKE) vectors terminal clients
 ifdef NPM_TEST
 	$(MAKE) $(NPM_TEST)
 else
@@ -136,6 +151,22 @@ bench-shapes: $(BENCH_READY)
 # tract takes minutes to compile, so only the benchmark does.
 bench-tract:
 	cargo build --release --locked --manifest-path tests/bench/tract/Cargo.toml || echo "tract: not built, so not measured"
+
+# Needs wrk and two cores. Without MLServer the run says so.
+bench-serving: build target/serving-venv/done
+	cargo build --release -p tollgate-tests --bin bench-load
+	env -u RUST_BACKTRACE target/serving-venv/bin/python tests/bench/serving/serving.py \
+	  --tollgate target/release/tollgate --load target/release/bench-load \
+	  --fastapi target/serving-venv/bin/python --mlserver target/mlserver-venv/bin/python --out $(BENCH_OUT) \
+	  $(BENCH_SERVING)
+
+target/serving-venv/done: $(wildcard tests/bench/serving/requirements*.txt)
+	$(PYTHON) -m venv target/serving-venv
+	target/serving-venv/bin/python $(PIP) -r tests/bench/serving/requirements.txt
+	$(PYTHON) -m venv target/mlserver-venv
+	target/mlserver-venv/bin/python $(PIP) -r tests/bench/serving/requirements-mlserver.txt \
+	  || { rm -rf target/mlserver-venv; echo "MLServer: not installed, so not measured"; }
+	@touch $@
 
 bench-row:
 	cargo build --release -p tollgate-tests --bin bench-row

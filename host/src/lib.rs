@@ -7,10 +7,13 @@
 pub mod author;
 pub mod cli;
 mod failure;
+mod fallback;
 pub mod import;
 pub mod keys;
+pub mod log;
 mod picture;
 pub mod sandbox;
+pub mod serve;
 pub mod table;
 
 pub use failure::{Exit, Failure, Result};

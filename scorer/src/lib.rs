@@ -58,7 +58,7 @@ pub use model::{Margin, Model, Rows, Scratch};
 pub use policy::{CostMatrix, Costs, CutOffs, Policy, Source};
 pub use reasons::{DEFAULT_MOST, GroupWire, Reasons, ReasonsWire};
 pub use request::Request;
-pub use schema::{Feature, FeatureId, FeatureWire, Kind, Range, Schema, SchemaWire, WhenMissing};
+pub use schema::{Feature, FeatureId, FeatureWire, Kind, LogMask, Range, Schema, SchemaWire, WhenMissing};
 pub use scorer::Scorer;
 
 /// The version of the module's calls; a bundle names the lowest that can load it.

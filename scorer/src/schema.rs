@@ -58,9 +58,12 @@ pub struct FeatureWire<'b> {
     /// For people.
     #[b(9)]
     pub description: &'b str,
+    /// How a host logs the value: 1 hashed, 2 truncated, 3 not at all; none means full.
+    #[n(10)]
+    pub log: Option<u32>,
 }
 
-cbor::map! { FeatureWire<'b> { 0 => name, 1 => kind, 2 => min or none, 3 => max or none, 4 => values or none, 5 => scored, 6 => stand_in or none, 7 => at_most, 8 => at_least, 9 => description } }
+cbor::map! { FeatureWire<'b> { 0 => name, 1 => kind, 2 => min or none, 3 => max or none, 4 => values or none, 5 => scored, 6 => stand_in or none, 7 => at_most, 8 => at_least, 9 => description, 10 => log or none } }
 
 /// The type of a feature with the values it may take.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +134,46 @@ pub struct Feature {
     pub when_missing: WhenMissing,
     /// For people.
     pub description: String,
+    /// How a host logs the value.
+    pub log: LogMask,
+}
+
+/// How a host writes a feature's value into its log. The core only tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogMask {
+    /// As it is.
+    #[default]
+    Full,
+    /// Hashed with a secret key.
+    Hash,
+    /// Shortened until it names nobody.
+    Truncate,
+    /// Not at all.
+    Drop,
+}
+
+impl LogMask {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Hash, Self::Truncate, Self::Drop];
+
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Hash => "hash",
+            Self::Truncate => "truncate",
+            Self::Drop => "drop",
+        }
+    }
+
+    fn parse(number: Option<u32>) -> Option<Self> {
+        // One encoding for each: full is left out.
+        match number {
+            None => Some(Self::Full),
+            Some(0) => None,
+            Some(number) => Self::ALL.get(number as usize).copied(),
+        }
+    }
 }
 
 /// The features of a bundle.
@@ -200,11 +243,13 @@ impl Feature {
         let bounds = at_most.zip(at_least).filter(|(most, least)| least <= most && *most < Action::Block);
         let (at_most, at_least) = bounds
             .ok_or(Error::new(Code::Schema, "schema: a missing value may lead to allow or challenge, feature"))?;
+        let log = LogMask::parse(wire.log).ok_or(Error::new(Code::Schema, "schema: unknown way to log, feature"))?;
         Ok(Self {
             name: wire.name.into(),
             kind,
             when_missing: WhenMissing { stand_in, at_most, at_least },
             description: wire.description.into(),
+            log,
         })
     }
 }

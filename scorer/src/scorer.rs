@@ -13,7 +13,7 @@ use crate::model::{Model, Risk, Rows, Scratch};
 use crate::policy::{Policy, Source};
 use crate::reasons::Reasons;
 use crate::request::Request;
-use crate::schema::{Kind, Schema};
+use crate::schema::{Kind, LogMask, Schema};
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -273,6 +273,9 @@ impl Scorer {
             json.boolean("scored", index < self.schema.scored().len());
             if let Kind::Category(categories) = &feature.kind {
                 json.list("values", categories.names.iter().map(String::as_str));
+            }
+            if feature.log != LogMask::Full {
+                json.text("log", feature.log.name());
             }
             json.close();
         }

@@ -12,7 +12,7 @@ from typing import Any
 
 PACKAGES = (
     "lightgbm", "onnxruntime", "onnxmltools", "xgboost-cpu", "lleaves", "llvmlite", "tl2cgen",
-    "treelite", "numpy",
+    "treelite", "numpy", "fastapi", "uvicorn", "uvloop", "mlserver",
 )  # fmt: skip
 
 

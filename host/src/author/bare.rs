@@ -39,6 +39,7 @@ fn schema_part(names: &[String]) -> Result<PartSource> {
         at_most: 1,
         at_least: 0,
         description: "",
+        log: None,
     });
     let bytes = encode(&SchemaWire { features: features.collect() })?;
     Ok(PartSource { role: Role::Schema, format: "schema/1", bytes })

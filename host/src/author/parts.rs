@@ -8,7 +8,8 @@ use crate::failure::{Failure, Result};
 use tollgate_scorer::bundle::Role;
 use tollgate_scorer::policy::{ConditionWire, CutOffsWire, LabelsWire, PolicyWire, RequiredWire, SegmentWire};
 use tollgate_scorer::{
-    Action, CalibratorWire, CostMatrix, Curve, CutOffs, DEFAULT_MOST, FeatureWire, GroupWire, ReasonsWire, SchemaWire,
+    Action, CalibratorWire, CostMatrix, Curve, CutOffs, DEFAULT_MOST, FeatureWire, GroupWire, LogMask, ReasonsWire,
+    SchemaWire,
 };
 
 fn refused(message: impl Into<String>) -> Failure {
@@ -40,6 +41,14 @@ fn feature(source: &FeatureSource) -> Result<FeatureWire<'_>> {
     if at_most == Action::Block || at_least == Action::Block {
         return Err(named("a missing value never blocks: at_most and at_least are allow or challenge"));
     }
+    let log = match &source.log {
+        None => None,
+        Some(name) => {
+            let found = LogMask::ALL.into_iter().find(|mask| mask.name() == name);
+            let mask = found.ok_or_else(|| named("log is full, hash, truncate or drop"))?;
+            Some(mask as u32).filter(|_| mask != LogMask::Full)
+        }
+    };
     Ok(FeatureWire {
         name: &source.name,
         kind: source.kind as u32,
@@ -51,6 +60,7 @@ fn feature(source: &FeatureSource) -> Result<FeatureWire<'_>> {
         at_most: at_most as u32,
         at_least: at_least as u32,
         description: &source.description,
+        log,
     })
 }
 

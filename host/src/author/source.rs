@@ -337,6 +337,8 @@ pub struct FeatureSource {
     /// The model reads it; a feature that it does not read serves segments alone.
     #[serde(default = "yes")]
     pub scored: bool,
+    /// How a host logs the value: full, hash, truncate or drop.
+    pub log: Option<String>,
     /// For people.
     #[serde(default)]
     pub description: String,

@@ -1,18 +1,23 @@
 //! The `tollgate` command: one file a subcommand.
 
+mod admin;
 mod bundle;
 mod check;
+mod doctor;
 mod explain;
 mod keys;
+mod log;
 mod model;
 mod module;
 mod output;
 mod policy;
 mod replay;
 mod score;
+mod serve;
 mod types;
 
 use crate::failure::Result;
+use crate::fallback::Fallback;
 use crate::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
 use clap::{Parser, Subcommand};
 use std::path::Path;
@@ -56,6 +61,15 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Decide logged inputs again and say which records differ.
     Replay(replay::Replay),
+    /// Serve decisions over HTTP and gRPC: the sidecar.
+    Serve(Box<serve::Serve>),
+    /// Look at and steer a running sidecar.
+    Admin(admin::Admin),
+    /// Read and check decision logs.
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Check a running sidecar, as after a deploy.
+    Doctor(doctor::Doctor),
     /// Write the WebAssembly module to a file, for embedding elsewhere.
     Module(module::Module),
     /// Write TypeScript types of a bundle's features and reasons.
@@ -73,6 +87,10 @@ pub fn main() -> ExitCode {
         Command::Importance(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Admin(command) => command.run(),
+        Command::Log(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Module(command) => command.run(),
         Command::Types(command) => command.run(),
     };
@@ -92,17 +110,28 @@ struct Running {
     bundle: LoadedBundle,
     file: Vec<u8>,
     key: [u8; 32],
+    /// What answers when the sandbox cannot.
+    fallback: Fallback,
 }
 
 impl Running {
     /// Reads bundle and key, verifies and activates inside the sandbox.
     fn start(bundle: &Path, trust: &Path) -> Result<Self> {
+        Self::start_with(bundle, trust, None)
+    }
+
+    /// The same with another build of the module.
+    fn start_with(bundle: &Path, trust: &Path, module: Option<&Path>) -> Result<Self> {
         let key = crate::keys::load_public(trust)?.to_bytes();
         let file = crate::failure::read(bundle, limits::BUNDLE_BYTES)?;
-        let sandbox = Sandbox::new(Bounds::default())?;
+        let sandbox = match module {
+            None => Sandbox::new(Bounds::default())?,
+            Some(path) => Sandbox::with_module(&crate::failure::read(path, limits::BUNDLE_BYTES)?, Bounds::default())?,
+        };
         let mut instance = sandbox.instance()?;
         let loaded = instance.load(&file, &[key], None, Some(now_ms()))?;
-        Ok(Self { sandbox, instance, bundle: loaded, file, key })
+        let fallback = Fallback::of(&instance.describe(loaded)?);
+        Ok(Self { sandbox, instance, bundle: loaded, file, key, fallback })
     }
 
     /// After a trap: a fresh instance from the same verified bytes.

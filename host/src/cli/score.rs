@@ -3,6 +3,7 @@
 use super::Running;
 use super::output::{self, Output};
 use crate::failure::{Failure, Result};
+use crate::fallback::Reason;
 use crate::sandbox::ScoreError;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -38,6 +39,9 @@ pub(super) struct Score {
     /// The public key that must have signed the bundle.
     #[arg(long)]
     trust: PathBuf,
+    /// Another build of tollgate.wasm than the one inside.
+    #[arg(long)]
+    module: Option<PathBuf>,
     /// JSON records even on a terminal.
     #[arg(long, conflicts_with = "table")]
     json: bool,
@@ -57,7 +61,7 @@ pub(super) struct Line {
 
 impl Score {
     pub(super) fn run(&self) -> Result<()> {
-        let mut running = Running::start(&self.bundle, &self.trust)?;
+        let mut running = Running::start_with(&self.bundle, &self.trust, self.module.as_deref())?;
         let kinds = kinds(&running.instance.describe(running.bundle)?);
         let progress = self.progress();
         let lines = self.lines(kinds, &progress)?;
@@ -83,12 +87,16 @@ impl Score {
         let record = match running.instance.score_json(running.bundle, request.as_bytes()) {
             Ok(record) => record,
             Err(ScoreError::Refused(_, text)) => return Err(text),
-            Err(ScoreError::Lost(text)) => {
+            Err(error @ ScoreError::Lost(_)) => {
+                let reason = if error.is_deadline() { Reason::Deadline } else { Reason::Trap };
+                let record = running.fallback.record(request.as_bytes(), reason);
                 running.restart().map_err(|failure| failure.to_string())?;
-                return Err(format!("TRAP: {text}"));
+                record
             }
         };
-        match record.strip_suffix('}').filter(|_| !self.no_input) {
+        // What the module never read through need not be JSON.
+        let readable = !record.contains(r#""source":"fallback""#) || serde_json::from_str::<&RawValue>(request).is_ok();
+        match record.strip_suffix('}').filter(|_| readable && !self.no_input) {
             Some(open) => Ok(format!("{open},\"input\":{request}}}")),
             None => Ok(record),
         }

@@ -1,10 +1,14 @@
 //! One instance of the module: typed calls over its C ABI.
 
+use super::calls::Calls;
 use super::compact::{COMPACT_BYTES, Compact};
+use super::deadline::{self, Held};
+use super::error::{ScoreError, lost, outside};
+use super::snapshot::{PAGE_BYTES, Snapshot, WASM_PAGE_BYTES};
 use super::{Bounds, failed};
 use crate::failure::{Failure, Result};
 use tollgate_scorer::Code;
-use wasmtime::{Memory, Store, StoreLimits, TypedFunc};
+use wasmtime::{Memory, Store, TypedFunc};
 
 /// Rows that one call predicts at most, so that no call runs into its deadline.
 const PREDICT_ROWS: usize = 4096;
@@ -15,7 +19,7 @@ const ARENA_BYTES: usize = 16 << 10;
 
 /// A running instance of `tollgate.wasm`.
 pub struct Instance {
-    store: Store<StoreLimits>,
+    store: Store<Held>,
     memory: Memory,
     calls: Calls,
     bounds: Bounds,
@@ -27,35 +31,8 @@ pub struct Instance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadedBundle(u32);
 
-/// Why a call gave no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScoreError {
-    /// The module said no: a code and its text.
-    Refused(Code, String),
-    /// The module trapped or ran out of time: the instance is lost.
-    Lost(String),
-}
-
-struct Calls {
-    alloc: TypedFunc<u32, u32>,
-    free: TypedFunc<(u32, u32), ()>,
-    load: TypedFunc<(u32, u32, u32, u32, u32, u64), i32>,
-    unload: TypedFunc<u32, i32>,
-    describe: TypedFunc<u32, i32>,
-    score_row: TypedFunc<(u32, u32, u32, u32, u32), i32>,
-    score_batch: TypedFunc<(u32, u32, u32, u32, u32), i32>,
-    record: TypedFunc<u32, i32>,
-    score_json: TypedFunc<(u32, u32, u32), i32>,
-    explain_json: TypedFunc<(u32, u32, u32), i32>,
-    predict: TypedFunc<(u32, u32, u32, u32, u32), i32>,
-    contributions: TypedFunc<(u32, u32, u32, u32), i32>,
-    ed25519_verify: TypedFunc<(u32, u32, u32, u32), i32>,
-    output: TypedFunc<(), u32>,
-    output_bytes: TypedFunc<(), u32>,
-}
-
 impl Instance {
-    pub(super) fn new(mut store: Store<StoreLimits>, instance: &wasmtime::Instance, bounds: Bounds) -> Result<Self> {
+    pub(super) fn new(mut store: Store<Held>, instance: &wasmtime::Instance, bounds: Bounds) -> Result<Self> {
         let missing = || Failure::refused("SANDBOX", "the module exports no memory");
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(missing)?;
         let calls = Calls::find(&mut store, instance).map_err(failed)?;
@@ -73,7 +50,7 @@ impl Instance {
         digest: Option<[u8; 32]>,
         now_ms: Option<u64>,
     ) -> Result<LoadedBundle, ScoreError> {
-        self.store.set_epoch_deadline(self.bounds.load_ms);
+        deadline::begin(&mut self.store, self.bounds.load_ms);
         let bundle = self.put(bundle)?;
         let keys = self.put(&keys.concat())?;
         let digest = digest.map(|digest| self.put(&digest)).transpose()?.unwrap_or_default();
@@ -113,6 +90,16 @@ impl Instance {
         self.on_json(bundle, json, |calls| &calls.score_json)
     }
 
+    /// As [`Instance::score_json`], but shows the record where it lies: valid until the
+    /// next call, and not checked to be UTF-8.
+    ///
+    /// # Errors
+    /// As for [`Instance::load`].
+    pub fn score_json_in_place(&mut self, bundle: LoadedBundle, json: &[u8]) -> Result<&[u8], ScoreError> {
+        self.call_json(bundle, json, |calls| &calls.score_json)?;
+        self.output_in_place()
+    }
+
     /// Decides a JSON request; returns the explanation, with the decision record in it.
     ///
     /// # Errors
@@ -127,12 +114,21 @@ impl Instance {
         json: &[u8],
         call: impl Fn(&Calls) -> &TypedFunc<(u32, u32, u32), i32>,
     ) -> Result<String, ScoreError> {
+        self.call_json(bundle, json, call)?;
+        self.output()
+    }
+
+    fn call_json(
+        &mut self,
+        bundle: LoadedBundle,
+        json: &[u8],
+        call: impl Fn(&Calls) -> &TypedFunc<(u32, u32, u32), i32>,
+    ) -> Result<(), ScoreError> {
         self.deadline();
         let [request] = self.lay_out([json.len()])?;
         self.write(request, json)?;
         let status = call(&self.calls).call(&mut self.store, (bundle.0, request.at, request.bytes));
-        self.status(status)?;
-        self.output()
+        self.status(status).map(|_| ())
     }
 
     /// Decides one typed row: values in schema order, a tag each or none at all.
@@ -223,7 +219,7 @@ impl Instance {
         width: usize,
         per_row: usize,
         chunk_rows: usize,
-        call: impl Fn(&Calls, &mut Store<StoreLimits>, u32, u32, u32) -> wasmtime::Result<i32>,
+        call: impl Fn(&Calls, &mut Store<Held>, u32, u32, u32) -> wasmtime::Result<i32>,
     ) -> Result<Vec<f64>, ScoreError> {
         let mut all = Vec::with_capacity(rows.len() / width.max(1) * per_row);
         for chunk in rows.chunks(width.max(1) * chunk_rows) {
@@ -263,8 +259,35 @@ impl Instance {
         self.memory.data_mut(&mut self.store)
     }
 
+    /// The pages that differ from those of a fresh instance.
+    pub(super) fn pages_beside(&self, fresh: &Self) -> Vec<(usize, Box<[u8]>)> {
+        let (own, fresh) = (self.memory.data(&self.store), fresh.memory.data(&fresh.store));
+        let is_new = |(index, page): &(usize, &[u8])| match fresh.get(index * PAGE_BYTES..(index + 1) * PAGE_BYTES) {
+            Some(other) => *page != other,
+            None => page.iter().any(|byte| *byte != 0),
+        };
+        own.chunks(PAGE_BYTES).enumerate().filter(is_new).map(|(at, page)| (at * PAGE_BYTES, page.into())).collect()
+    }
+
+    /// Makes a fresh instance's memory that of a snapshot.
+    pub(super) fn fill(&mut self, snapshot: &Snapshot) -> Result<(), ScoreError> {
+        deadline::begin(&mut self.store, self.bounds.load_ms);
+        let missing = snapshot.memory_bytes.saturating_sub(self.memory_bytes());
+        self.memory.grow(&mut self.store, missing.div_ceil(WASM_PAGE_BYTES) as u64).map_err(lost)?;
+        let memory = self.memory.data_mut(&mut self.store);
+        for (at, page) in &snapshot.pages {
+            memory.get_mut(*at..*at + page.len()).ok_or_else(outside)?.copy_from_slice(page);
+        }
+        self.arena = snapshot.arena;
+        Ok(())
+    }
+
+    pub(super) fn arena(&self) -> Block {
+        self.arena
+    }
+
     fn deadline(&mut self) {
-        self.store.set_epoch_deadline(self.bounds.call_ms);
+        deadline::begin(&mut self.store, self.bounds.call_ms);
     }
 
     fn status(&mut self, status: wasmtime::Result<i32>) -> Result<u32, ScoreError> {
@@ -278,10 +301,14 @@ impl Instance {
     }
 
     fn output(&mut self) -> Result<String, ScoreError> {
+        let text = self.output_in_place()?.to_vec();
+        String::from_utf8(text).map_err(|error| ScoreError::Lost(error.to_string()))
+    }
+
+    fn output_in_place(&mut self) -> Result<&[u8], ScoreError> {
         let at = self.calls.output.call(&mut self.store, ()).map_err(lost)?;
         let bytes = self.calls.output_bytes.call(&mut self.store, ()).map_err(lost)?;
-        let text = self.view(Block { at, bytes })?.to_vec();
-        String::from_utf8(text).map_err(|error| ScoreError::Lost(error.to_string()))
+        self.view(Block { at, bytes })
     }
 
     /// Memory of its own for what is large and rare: bundles.
@@ -301,7 +328,8 @@ impl Instance {
     /// Places for the arguments of one call, side by side in the arena.
     fn lay_out<const N: usize>(&mut self, lengths: [usize; N]) -> Result<[Block; N], ScoreError> {
         let total: usize = lengths.iter().map(|length| length.next_multiple_of(8)).sum();
-        if total > self.arena.bytes as usize {
+        // Even nothing needs an address, which is never 0.
+        if self.arena.at == 0 || total > self.arena.bytes as usize {
             let old = std::mem::take(&mut self.arena);
             self.free(old)?;
             self.arena = self.reserve(total.max(ARENA_BYTES))?;
@@ -343,49 +371,7 @@ impl Instance {
 
 /// A piece of guest memory.
 #[derive(Clone, Copy, Debug, Default)]
-struct Block {
+pub(super) struct Block {
     at: u32,
     bytes: u32,
-}
-
-impl Calls {
-    fn find(store: &mut Store<StoreLimits>, instance: &wasmtime::Instance) -> wasmtime::Result<Self> {
-        Ok(Self {
-            alloc: instance.get_typed_func(&mut *store, "tg_alloc")?,
-            free: instance.get_typed_func(&mut *store, "tg_free")?,
-            load: instance.get_typed_func(&mut *store, "tg_load")?,
-            unload: instance.get_typed_func(&mut *store, "tg_unload")?,
-            describe: instance.get_typed_func(&mut *store, "tg_describe")?,
-            score_row: instance.get_typed_func(&mut *store, "tg_score_row")?,
-            score_batch: instance.get_typed_func(&mut *store, "tg_score_batch")?,
-            record: instance.get_typed_func(&mut *store, "tg_record")?,
-            score_json: instance.get_typed_func(&mut *store, "tg_score_json")?,
-            explain_json: instance.get_typed_func(&mut *store, "tg_explain_json")?,
-            predict: instance.get_typed_func(&mut *store, "tg_predict")?,
-            contributions: instance.get_typed_func(&mut *store, "tg_contributions")?,
-            ed25519_verify: instance.get_typed_func(&mut *store, "tg_ed25519_verify")?,
-            output: instance.get_typed_func(&mut *store, "tg_output")?,
-            output_bytes: instance.get_typed_func(&mut *store, "tg_output_bytes")?,
-        })
-    }
-}
-
-impl From<ScoreError> for Failure {
-    fn from(error: ScoreError) -> Self {
-        match error {
-            ScoreError::Refused(code, text) => {
-                let text = text.strip_prefix(code.name()).map_or(text.as_str(), |rest| rest.trim_start_matches(": "));
-                Self::refused(code.name(), text)
-            }
-            ScoreError::Lost(text) => Self::refused("TRAP", format!("the sandbox stopped: {text}")),
-        }
-    }
-}
-
-fn lost(error: wasmtime::Error) -> ScoreError {
-    ScoreError::Lost(format!("{error:#}"))
-}
-
-fn outside() -> ScoreError {
-    ScoreError::Lost("a block lies outside the guest's memory".into())
 }

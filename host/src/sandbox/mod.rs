@@ -1,16 +1,23 @@
 //! `tollgate.wasm` in wasmtime: no imports, bounded memory, bounded time.
 
+mod calls;
 mod compact;
+mod deadline;
+mod error;
 mod instance;
+mod snapshot;
 
 pub use compact::Compact;
-pub use instance::{Instance, LoadedBundle, ScoreError};
+pub use error::ScoreError;
+pub use instance::{Instance, LoadedBundle};
+pub use snapshot::Snapshot;
 
 use crate::failure::{Failure, Result};
+use deadline::Held;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Config, Engine, InstancePre, Linker, Module, StoreLimitsBuilder};
 
 /// Bounds of one instance.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +39,7 @@ impl Default for Bounds {
 /// The compiled module, shared by all instances of a process.
 pub struct Sandbox {
     engine: Engine,
-    module: InstancePre<StoreLimits>,
+    module: InstancePre<Held>,
     bounds: Bounds,
     running: Arc<AtomicBool>,
 }
@@ -69,9 +76,8 @@ impl Sandbox {
     /// `SANDBOX` when memory or exports are not as expected.
     pub fn instance(&self) -> Result<Instance> {
         let limits = StoreLimitsBuilder::new().memory_size(self.bounds.memory_bytes).instances(1).memories(1).build();
-        let mut store = Store::new(&self.engine, limits);
-        store.limiter(|limits| limits);
-        store.set_epoch_deadline(self.bounds.load_ms);
+        let mut store = deadline::store(&self.engine, limits);
+        deadline::begin(&mut store, self.bounds.load_ms);
         let instance = self.module.instantiate(&mut store).map_err(failed)?;
         Instance::new(store, &instance, self.bounds)
     }

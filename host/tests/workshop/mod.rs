@@ -1,6 +1,6 @@
 //! A folder in which the `tollgate` command runs as a shell would run it.
 
-#![allow(missing_docs, reason = "test support")]
+#![allow(missing_docs, dead_code, reason = "test support, of which no test uses all")]
 
 use serde_json::Value;
 use std::fs;
