@@ -7,17 +7,10 @@
 use crate::node::{GROUP_NODES, Node};
 use crate::outcomes::Outcomes;
 use crate::preorder::{TreeNode, read_tree};
-use crate::top::Top;
+use crate::top::{EXITS, GROUP, LEVELS, Top};
 use crate::trees::{Streams, TreeSpan};
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// Trees of a group, at the most: a power of two so that places are masked, not checked.
-pub(crate) const GROUP: usize = 512;
-/// Levels that every tree of a group has.
-pub(crate) const LEVELS: usize = 4;
-/// Ways out of the levels of a tree.
-pub(crate) const EXITS: usize = 1 << LEVELS;
 
 /// Groups of trees with their leaf values.
 #[derive(Debug)]

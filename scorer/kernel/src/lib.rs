@@ -17,7 +17,7 @@
 //! | `layout.rs`, `node.rs` | for one row: common levels first, linked nodes of four bytes below |
 //! | `top.rs`, `lanes.rs` | down the common levels, sixteen trees side by side |
 //! | `walk.rs` | the whole way of one row |
-//! | `planes.rs` | many rows at once, a bit a row |
+//! | `planes.rs`, `plane.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 //! | `shapley/` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
 
@@ -32,6 +32,7 @@ mod layout;
 mod linear_leaves;
 mod node;
 mod outcomes;
+mod plane;
 mod planes;
 mod points;
 mod preorder;
@@ -53,7 +54,8 @@ use layout::Layout;
 use linear_leaves::LinearLeaves;
 use node::CONDITIONS;
 use outcomes::{Decided, Outcomes};
-use planes::{Plane, Planes, ROWS};
+use plane::{Plane, ROWS};
+use planes::Planes;
 use shapley::{Places, Shapley};
 use walk::Walk;
 

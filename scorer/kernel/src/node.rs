@@ -6,8 +6,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their type")]
 
-use crate::outcomes::NEVER;
-
+/// The condition that always goes left: leaves stand still on it.
+pub(crate) const NEVER: usize = 0;
 /// Conditions that nodes can name, and outcomes that a row has.
 pub(crate) const CONDITIONS: usize = 1 << 16;
 /// Nodes of a group.

@@ -7,15 +7,12 @@
 //! them.
 
 use crate::lanes::{FAST, LANES, Lanes};
-use crate::node::{CONDITIONS, Row};
-use crate::planes::{Plane, ROWS, mark};
+use crate::node::{CONDITIONS, NEVER, Row};
+use crate::plane::{Plane, ROWS, mark};
 use crate::rules::{Input, Rows, Rule};
 use crate::search::{SIZES, Search};
 use crate::trees::{Split, Streams, TreeSpan};
 use alloc::vec::Vec;
-
-/// The condition that always goes left: leaves stand still on it.
-pub(crate) const NEVER: usize = 0;
 
 /// Outcomes are written by whole chunks, so the last one of a rule runs on into the next
 /// rules' outcomes; those are written after it, sets last.

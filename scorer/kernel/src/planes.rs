@@ -15,25 +15,15 @@
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their type")]
 
 use crate::outcomes::Outcomes;
+use crate::plane::{Plane, ROWS};
 use crate::preorder::{TreeNode, read_tree};
 use crate::trees::{Streams, TreeSpan};
 use alloc::vec::Vec;
 
-/// Rows of a plane.
-pub(crate) const ROWS: usize = 256;
 /// Leaves of a tree, at the most: their numbers are bytes.
 const LEAVES: usize = 256;
 /// Bits of a leaf's number.
 const BITS: usize = 8;
-
-/// One bit a row.
-pub(crate) type Plane = [u64; ROWS / 64];
-
-/// Marks a row.
-#[inline(always)]
-pub(crate) fn mark(plane: &mut Plane, row: usize) {
-    plane[row / 64 % (ROWS / 64)] |= 1 << (row % 64);
-}
 
 const NONE: Plane = [0; ROWS / 64];
 const ALL: Plane = [u64::MAX; ROWS / 64];

@@ -8,12 +8,18 @@
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, constant or in range by their bits")]
 
 use crate::lanes::{LANES, Lanes};
-use crate::layout::{EXITS, GROUP, LEVELS};
-use crate::node::Row;
-use crate::outcomes::{Decided, NEVER, Outcomes, Ranks};
+use crate::node::{NEVER, Row};
+use crate::outcomes::{Decided, Outcomes, Ranks};
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+
+/// Trees of a group, at the most: a power of two so that places are masked, not checked.
+pub(crate) const GROUP: usize = 512;
+/// Levels that every tree of a group has.
+pub(crate) const LEVELS: usize = 4;
+/// Ways out of the levels of a tree.
+pub(crate) const EXITS: usize = 1 << LEVELS;
 
 /// Per tree the way out of the levels.
 pub(crate) type Places = [u8; GROUP];

@@ -2,10 +2,10 @@
 
 #![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
 
-use crate::layout::{EXITS, Exits, GROUP, Layout};
+use crate::layout::{Exits, Layout};
 use crate::node::{Row, Window, step};
 use crate::outcomes::Decided;
-use crate::top::{Down, Places};
+use crate::top::{Down, EXITS, GROUP, Places};
 
 /// Steps in a round over the trees that go deeper.
 const ROUND_STEPS: usize = 2;
