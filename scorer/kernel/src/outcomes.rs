@@ -101,37 +101,46 @@ impl Outcomes {
         let used = used_ranks(spans, streams, rules.len());
         all.used = rules.iter().map(|rule| Used { feature: rule.feature() as u32, ..Used::default() }).collect();
         // Tables of one size side by side, so that a loop over them has no choice to make.
-        let larger_than = |size: usize| move |ranks: &Vec<u16>| ranks.len() >= size;
         let [small, medium, large] = SIZES;
-        for size in [large, medium, small, 0] {
-            let above = SIZES.into_iter().find(|above| *above > size).unwrap_or(usize::MAX);
+        for sizes in [large..usize::MAX, medium..large, small..medium, 0..small] {
             for (index, (rule, ranks)) in rules.iter().zip(&used).enumerate() {
-                let fits = larger_than(size)(ranks) && !larger_than(above)(ranks);
-                if fits && let Rule::Number { feature, missing, default_left } = rule {
-                    let list = thresholds.get(*feature).map(Vec::as_slice).unwrap_or_default();
-                    let list: Vec<f64> =
-                        ranks.iter().filter_map(|rank| list.get(usize::from(*rank)).copied()).collect();
-                    let (feature, count, first) = (*feature, list.len(), all.conditions);
-                    let search = Search::new(list, *missing, *default_left, input);
-                    all.use_rule(index, ranks);
-                    if count > 0 {
-                        all.numbers.push(Number { feature, search, count, first });
-                    }
+                if sizes.contains(&ranks.len()) {
+                    all.add_number(index, rule, ranks, thresholds);
                 }
             }
         }
         for (index, (rule, ranks)) in rules.iter().zip(&used).enumerate() {
-            let (feature, members, missing_in) = match rule {
-                Rule::Number { .. } => continue,
-                Rule::Set { feature, bits, missing_in } => (*feature, Members::Categories(bits.clone()), *missing_in),
-                Rule::OneOf { feature, numbers, missing_in } => {
-                    (*feature, Members::Numbers(numbers.clone()), *missing_in)
-                }
-            };
-            all.sets.push(Set { condition: all.conditions, feature, members, missing_in });
-            all.use_rule(index, ranks);
+            all.add_set(index, rule, ranks);
         }
         all
+    }
+
+    #[inline]
+    fn add_number(&mut self, index: usize, rule: &Rule, ranks: &[u16], thresholds: &[Vec<f64>]) {
+        let Rule::Number { feature, missing, default_left } = rule else { return };
+        let list = thresholds.get(*feature).map(Vec::as_slice).unwrap_or_default();
+        let list: Vec<f64> = ranks.iter().filter_map(|rank| list.get(usize::from(*rank)).copied()).collect();
+        let (feature, count, first) = (*feature, list.len(), self.conditions);
+        let search = Search::new(list, *missing, *default_left, self.input);
+        self.use_rule(index, ranks);
+        if count > 0 {
+            self.numbers.push(Number { feature, search, count, first });
+        }
+    }
+
+    #[inline]
+    fn add_set(&mut self, index: usize, rule: &Rule, ranks: &[u16]) {
+        // One that no split of these trees uses has no condition either.
+        if ranks.is_empty() {
+            return;
+        }
+        let (feature, members, missing_in) = match rule {
+            Rule::Number { .. } => return,
+            Rule::Set { feature, bits, missing_in } => (*feature, Members::Categories(bits.clone()), *missing_in),
+            Rule::OneOf { feature, numbers, missing_in } => (*feature, Members::Numbers(numbers.clone()), *missing_in),
+        };
+        self.sets.push(Set { condition: self.conditions, feature, members, missing_in });
+        self.use_rule(index, ranks);
     }
 
     #[inline]
