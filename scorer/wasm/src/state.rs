@@ -1,5 +1,6 @@
 //! What an instance holds: loaded scorers, the last output, the last error.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use tollgate_scorer::bundle::admit;
@@ -15,7 +16,8 @@ const PART_ROWS: usize = 4096;
 
 /// One instance's state.
 pub(crate) struct Instance {
-    loaded: [Option<Loaded>; HANDLES],
+    /// Boxed: what is static is laid into each instance when it is made.
+    loaded: [Option<Box<Loaded>>; HANDLES],
     /// Bytes of the last text: record, description or error.
     pub(crate) output: String,
 }
@@ -50,7 +52,7 @@ impl Instance {
         let row = FeatureRow::empty(scorer.schema());
         let loaded = Loaded { scorer, scratch: Scratch::default(), row, batch: Vec::new(), last: None, counter: 0 };
         if let Some(place) = self.loaded.get_mut(index) {
-            *place = Some(loaded);
+            *place = Some(Box::new(loaded));
         }
         Ok(index + 1)
     }
@@ -166,7 +168,7 @@ impl Instance {
 
     fn loaded(&mut self, handle: usize) -> Result<&mut Loaded> {
         let place = handle.checked_sub(1).and_then(|index| self.loaded.get_mut(index));
-        place.and_then(Option::as_mut).ok_or(Error::new(Code::Misuse, "no bundle is loaded under this handle"))
+        place.and_then(Option::as_deref_mut).ok_or(Error::new(Code::Misuse, "no bundle is loaded under this handle"))
     }
 }
 
