@@ -13,7 +13,7 @@ use tollgate_host::author;
 use tollgate_host::import::Source;
 use tollgate_host::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
 use tollgate_scorer::trust::TrustedKeys;
-use tollgate_scorer::{Scorer, Scratch, Trust, verify};
+use tollgate_scorer::{Rows, Scorer, Scratch, Trust, verify};
 use tollgate_tests::doubles;
 use tollgate_tests::forge::{key, public};
 
@@ -139,10 +139,7 @@ impl Bench {
         if variant == "wasmtime_batch" {
             black_box(self.instance.predict(self.bundle, &rows, self.width, 1, false).expect("predicts"));
         } else {
-            let mut scratch = Scratch::default();
-            for row in rows.chunks(self.width) {
-                black_box(self.scorer.predict(row, false, &mut scratch).expect("predicts"));
-            }
+            black_box(self.scorer.predict_rows(&Rows::by_row(&rows, self.width), false, &mut Scratch::default()));
         }
         let per_row = start.elapsed().as_nanos() as f64 / count as f64;
         println!("{{\"variant\":\"{variant}\",\"per_row_ns\":{per_row:.1},\"n\":{count}}}");
