@@ -34,12 +34,10 @@ pub(crate) struct Group {
     pub(crate) top: Top,
     /// Per tree the node that each way out of the levels leads to; filled up to whole eights.
     pub(crate) exits: Vec<Exits>,
-    /// Index of the first node that is a leaf within the levels.
-    pub(crate) shallow: usize,
 }
 
 /// The nodes that the ways out of the levels of a tree lead to.
-pub(crate) type Exits = [u16; EXITS];
+pub(crate) type Exits = [Node; EXITS];
 
 impl Layout {
     /// Lays trees out in source order.
@@ -55,7 +53,7 @@ impl Layout {
         let mut layout = Self { groups: Vec::new(), nodes: Vec::new(), values: Vec::new() };
         for group in fitting_groups(spans) {
             let (base, top) = (layout.nodes.len(), Top::new(outcomes, group.len()));
-            let exits = vec![[u16::MAX; EXITS]; group.len().next_multiple_of(8)];
+            let exits = vec![[Node::leaf(0); EXITS]; group.len().next_multiple_of(8)];
             let mut building = Building { layout, base, top, exits, shallow: Vec::new(), outcomes };
             // Node 0 is a leaf of no tree, for places that belong to none.
             building.push_nodes(1);
@@ -65,14 +63,13 @@ impl Layout {
                     streams.leaf(leaf)
                 });
             }
-            let shallow = building.push_nodes(0);
             building.push_shallow_leaves(&mut |leaf, position| {
                 leaf_at(leaf, position);
                 streams.leaf(leaf)
             });
             let Building { top, exits, .. } = building;
             layout = building.layout;
-            layout.groups.push(Group { base, trees: group.len(), top, exits, shallow });
+            layout.groups.push(Group { base, trees: group.len(), top, exits });
         }
         // Every window must be whole, the last one too.
         layout.nodes.resize(layout.nodes.len() + GROUP_NODES, Node::default());
@@ -134,13 +131,13 @@ impl Building<'_> {
                     waiting.push((right, Place::Level(level + 1, 2 * at + 1)));
                     waiting.push((left, Place::Level(level + 1, 2 * at)));
                 }
-                (Some(TreeNode::Inner { condition, left, right, .. }), at) => {
-                    let index = match at {
-                        Place::Node(index) => index,
-                        Place::Level(_, exit) => self.push_exit(place, exit),
-                    };
+                (Some(TreeNode::Inner { rule, condition, left, right, .. }), at) => {
                     let first = self.push_nodes(2);
-                    self.set(index, Node::inner(condition, first));
+                    let node = self.outcomes.node(rule, condition, first);
+                    match at {
+                        Place::Node(index) => self.set(index, node),
+                        Place::Level(_, exit) => self.set_exit(place, exit, node),
+                    }
                     waiting.push((right, Place::Node(first + 1)));
                     waiting.push((left, Place::Node(first)));
                 }
@@ -157,19 +154,18 @@ impl Building<'_> {
     #[inline]
     fn push_shallow_leaves(&mut self, value: &mut impl FnMut(usize, usize) -> f64) {
         for (tree, exit, leaf) in core::mem::take(&mut self.shallow) {
-            let index = self.push_exit(tree, exit);
+            let index = self.push_nodes(1);
+            self.set_exit(tree, exit, Node::leaf(index));
             self.set_leaf(index, leaf, value);
         }
     }
 
-    /// Adds the node that an exit leads to; its index.
+    /// Sets the node that an exit leads to.
     #[inline]
-    fn push_exit(&mut self, tree: usize, exit: usize) -> usize {
-        let index = self.push_nodes(1);
-        if let Some(node) = self.exits.get_mut(tree).and_then(|exits| exits.get_mut(exit)) {
-            *node = index as u16;
+    fn set_exit(&mut self, tree: usize, exit: usize, node: Node) {
+        if let Some(entry) = self.exits.get_mut(tree).and_then(|exits| exits.get_mut(exit)) {
+            *entry = node;
         }
-        index
     }
 
     #[inline]

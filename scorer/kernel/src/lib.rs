@@ -13,9 +13,11 @@
 //! | `trees.rs`, `rules.rs` | trees as they come in, and what splits refer to |
 //! | `preorder.rs` | one tree of them as a list of nodes |
 //! | `outcomes.rs` | values to outcomes: each distinct split is decided once per row |
+//! | `few.rs` | outcomes as few bytes of rank |
 //! | `search.rs` | a value among thresholds, without a branch |
 //! | `layout.rs`, `node.rs` | for one row: common levels first, linked nodes of four bytes below |
-//! | `top.rs`, `lanes.rs` | down the common levels, sixteen trees side by side |
+//! | `top.rs` | down the common levels |
+//! | `sixteen.rs`, `lanes.rs` | the same for sixteen trees side by side |
 //! | `walk.rs` | the whole way of one row |
 //! | `planes.rs`, `plane.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
@@ -27,6 +29,7 @@
 
 extern crate alloc;
 
+mod few;
 mod lanes;
 mod layout;
 mod linear_leaves;
@@ -40,6 +43,7 @@ mod quadrature;
 mod rules;
 mod search;
 mod shapley;
+mod sixteen;
 mod top;
 mod trees;
 mod walk;
@@ -50,13 +54,14 @@ pub use trees::{LEAF, Missing, Split, Streams, TreeSpan};
 
 use alloc::vec;
 use alloc::vec::Vec;
+use lanes::Word;
 use layout::Layout;
 use linear_leaves::LinearLeaves;
-use node::CONDITIONS;
+use node::{CONDITIONS, Node};
 use outcomes::{Decided, Outcomes};
 use plane::{Plane, ROWS};
 use planes::Planes;
-use shapley::{Places, Shapley};
+use shapley::{Outputs, Places, Shapley};
 use walk::Walk;
 
 /// A forest in parts, checked by whoever built it.
@@ -74,6 +79,8 @@ pub struct Plan<'b> {
     pub input: Input,
     /// How leaves come together.
     pub aggregate: Aggregate,
+    /// Tree t goes to output t mod outputs.
+    pub outputs: usize,
 }
 
 /// How the leaves of a row come together in an output.
@@ -163,8 +170,9 @@ impl Trees {
             }
         });
         let planes = Planes::build(spans, plan.streams, &outcomes);
-        let shapley = covers.and_then(|covers| Shapley::build(spans, plan.streams, &outcomes, covers));
         let first_tree = self.blocks.last().map_or(0, |block| block.first_tree + block.layout.trees());
+        let to = Outputs { first_tree, outputs: plan.outputs, features: plan.thresholds.len() };
+        let shapley = covers.and_then(|covers| Shapley::build(spans, plan.streams, &outcomes, covers, to));
         self.blocks.push(Block { outcomes, layout, planes, first_node, shapley, first_tree });
     }
 
@@ -192,8 +200,8 @@ impl Trees {
             let mut next = block.first_tree % outputs.len().max(1);
             block.layout.walk(decided, walk, |base, at, values| {
                 for node in at {
-                    let plain = values.get(usize::from(*node)).copied().unwrap_or(f64::NAN);
-                    let position = block.first_node + base + usize::from(*node);
+                    let plain = values.get(usize::from(Node::from(*node).left())).copied().unwrap_or(f64::NAN);
+                    let position = block.first_node + base + usize::from(Node::from(*node).left());
                     if let Some(output) = outputs.get_mut(next) {
                         let leaf = self.linear.as_ref().map_or(plain, |linear| linear.value(position, row, plain));
                         *output = self.aggregate.add(*output, leaf);
@@ -255,13 +263,13 @@ impl Trees {
         self.expectations.as_deref()
     }
 
-    /// Adds the Shapley values of one row: per output `features` numbers side by side.
+    /// Adds the Shapley values of one row: output after output, a number for each feature.
     /// They and the expectations add up to the score, where there are expectations.
-    pub fn add_contributions(&self, row: &[f64], features: usize, scratch: &mut Scratch, contributions: &mut [f64]) {
+    pub fn add_contributions(&self, row: &[f64], scratch: &mut Scratch, contributions: &mut [f64]) {
         for block in &self.blocks {
-            block.outcomes.decide(row, &mut scratch.decided);
+            block.outcomes.decide_all(row, &mut scratch.decided);
             if let (Some(shapley), Some(outcomes)) = (&block.shapley, scratch.decided.row()) {
-                shapley.add(block.first_tree, outcomes, &mut scratch.places, features, contributions);
+                shapley.add(outcomes, &mut scratch.places, contributions);
             }
         }
     }
@@ -308,13 +316,13 @@ fn add_all(leaves: &[u8; ROWS], values: &[f64; 256], sums: &mut [f64; ROWS]) {
 
 /// The usual case, one output and plain leaves, as a function of its own: few values alive.
 #[inline(never)]
-fn sum(start: f64, at: &[u16], values: &[f64]) -> f64 {
+fn sum(start: f64, at: &[Word], values: &[f64]) -> f64 {
     fold(start, at, values, |sum, leaf| sum + leaf)
 }
 
 #[inline(always)]
-fn fold(start: f64, at: &[u16], values: &[f64], add: impl Fn(f64, f64) -> f64) -> f64 {
-    let value = |node: &u16| values.get(usize::from(*node)).copied().unwrap_or(f64::NAN);
+fn fold(start: f64, at: &[Word], values: &[f64], add: impl Fn(f64, f64) -> f64) -> f64 {
+    let value = |node: &Word| values.get(usize::from(Node::from(*node).left())).copied().unwrap_or(f64::NAN);
     // By lanes, so that loops are short: engines may look at a deadline in each round.
     let (lanes, rest) = at.as_chunks::<8>();
     let total =

@@ -6,11 +6,12 @@
 //! the value. Missing values and category sets are settled here too; no node tests for
 //! them.
 
-use crate::lanes::{FAST, LANES, Lanes};
-use crate::node::{CONDITIONS, NEVER, Row};
+use crate::few::{Few, STRIDE, bytes_of};
+use crate::lanes::{BLOCK, FAST};
+use crate::node::{CONDITIONS, NEVER, Node, Row, SLOTS};
 use crate::plane::{Plane, ROWS, mark};
 use crate::rules::{Input, Rows, Rule};
-use crate::search::{SIZES, Search};
+use crate::search::Search;
 use crate::trees::{Split, Streams, TreeSpan};
 use alloc::vec::Vec;
 
@@ -24,15 +25,6 @@ static RIGHT_LEFT: [bool; 2 * CHUNK] = {
     both.split_at_mut(CHUNK).0.copy_from_slice(&[true; CHUNK]);
     both
 };
-
-/// Conditions that one byte of rank tells apart.
-const STRIDE: usize = 255;
-
-/// Vectors of ranks of a row, at the most.
-pub(crate) const TABLES: usize = 4;
-/// A row's ranks as bytes. In each, the highest bit is flipped: they are compared as signed
-/// numbers.
-pub(crate) type Ranks = [Lanes; TABLES];
 
 /// How a row of values becomes a row of outcomes.
 #[derive(Debug, Default)]
@@ -100,11 +92,10 @@ impl Outcomes {
         let mut all = Self { conditions: NEVER + 1, input, ..Self::default() };
         let used = used_ranks(spans, streams, rules.len());
         all.used = rules.iter().map(|rule| Used { feature: rule.feature() as u32, ..Used::default() }).collect();
-        // Tables of one size side by side, so that a loop over them has no choice to make.
-        let [small, medium, large] = SIZES;
-        for sizes in [large..usize::MAX, medium..large, small..medium, 0..small] {
+        // Tables of one kind side by side, so that their searches take the same branches.
+        for large in [true, false] {
             for (index, (rule, ranks)) in rules.iter().zip(&used).enumerate() {
-                if sizes.contains(&ranks.len()) {
+                if (ranks.len() >= BLOCK) == large {
                     all.add_number(index, rule, ranks, thresholds);
                 }
             }
@@ -154,6 +145,16 @@ impl Outcomes {
         self.slots += ranks.len().div_ceil(STRIDE);
     }
 
+    /// The node of a split.
+    #[inline]
+    pub(crate) fn node(&self, rule: usize, condition: usize, left: usize) -> Node {
+        if self.has_few_slots() {
+            Node::by_rank(self.slot(rule, condition), left)
+        } else {
+            Node::by_condition(condition, left)
+        }
+    }
+
     /// The condition of a split.
     #[inline]
     pub(crate) fn condition(&self, rule: usize, rank: u16) -> usize {
@@ -175,8 +176,27 @@ impl Outcomes {
         self.used.get(rule).map_or(0, |used| used.feature)
     }
 
-    /// Decides every condition for one row of values.
+    /// Decides one row of values, for a walk by trees.
+    #[inline(always)]
     pub(crate) fn decide(&self, row: &[f64], decided: &mut Decided) {
+        if !self.has_few_slots() {
+            decided.few = None;
+            return self.decide_all(row, decided);
+        }
+        self.find_ranks(row, &mut decided.found);
+        let few = decided.few.get_or_insert_default();
+        let found = decided.found.iter().copied();
+        if self.slots == decided.found.len() {
+            // The usual case: a byte a rule.
+            few.fill(found);
+        } else {
+            let counts = self.numbers.iter().map(|number| number.count).chain(self.sets.iter().map(|_| 1));
+            few.fill(found.zip(counts).flat_map(|(rank, count)| bytes_of(rank, count)));
+        }
+    }
+
+    /// Decides every condition for one row of values.
+    pub(crate) fn decide_all(&self, row: &[f64], decided: &mut Decided) {
         self.find_ranks(row, &mut decided.found);
         decided.outcomes.resize(CONDITIONS + CHUNK, false);
         for (number, found) in self.numbers.iter().zip(&decided.found) {
@@ -189,57 +209,21 @@ impl Outcomes {
                 *outcome = *found > 0;
             }
         }
-        if self.has_few_slots() {
-            decided.ranks = self.bytes(&decided.found);
-        }
     }
 
-    /// Whether a row's ranks fit into [`Ranks`].
+    /// Whether a row's ranks fit into [`Few`].
     pub(crate) fn has_few_slots(&self) -> bool {
-        FAST && self.slots <= TABLES * LANES
-    }
-
-    /// Ranks as bytes, slot by slot.
-    fn bytes(&self, found: &[usize]) -> Ranks {
-        let mut bytes = [[0; _]; TABLES];
-        if self.slots == found.len() {
-            // The usual case: a byte a rule.
-            bytes.as_flattened_mut().iter_mut().zip(found).for_each(|(byte, found)| *byte = *found as u8 ^ 0x80);
-            return bytes.map(|bytes| Lanes::load(&bytes));
-        }
-        let mut slots = bytes.as_flattened_mut().iter_mut();
-        let counts = self.numbers.iter().map(|number| number.count).chain(self.sets.iter().map(|_| 1));
-        for (found, count) in found.iter().zip(counts) {
-            let mut rest = *found;
-            for _ in 0..count.div_ceil(STRIDE) {
-                let here = rest.min(STRIDE);
-                rest -= here;
-                if let Some(slot) = slots.next() {
-                    *slot = here as u8 ^ 0x80;
-                }
-            }
-        }
-        bytes.map(|bytes| Lanes::load(&bytes))
+        FAST && self.slots <= SLOTS
     }
 
     /// Per rule its rank, sets last.
     #[inline(never)]
     fn find_ranks(&self, row: &[f64], found: &mut Vec<usize>) {
-        found.clear();
+        // What an earlier row left is written over.
         found.resize(self.numbers.len() + self.sets.len(), 0);
         let value = |feature: usize| row.get(feature).copied().unwrap_or(f64::NAN);
-        let mut all = self.numbers.iter().zip(&mut *found).peekable();
-        while let Some((number, found)) = all.next_if(|(number, _)| number.search.size() > SIZES[2]) {
-            *found = number.search.below::<0>(value(number.feature));
-        }
-        while let Some((number, found)) = all.next_if(|(number, _)| number.search.size() == SIZES[2]) {
-            *found = number.search.below::<{ SIZES[2] }>(value(number.feature));
-        }
-        while let Some((number, found)) = all.next_if(|(number, _)| number.search.size() == SIZES[1]) {
-            *found = number.search.below::<{ SIZES[1] }>(value(number.feature));
-        }
-        for (number, found) in all {
-            *found = number.search.below::<{ SIZES[0] }>(value(number.feature));
+        for (number, found) in self.numbers.iter().zip(&mut *found) {
+            *found = number.search.below(value(number.feature));
         }
         for (set, found) in self.sets.iter().zip(found.iter_mut().skip(self.numbers.len())) {
             *found = usize::from(!set.contains(self.input, self.input.apply(value(set.feature))));
@@ -253,10 +237,7 @@ impl Outcomes {
         for number in &self.numbers {
             let Some(planes) = planes.get_mut(number.first..number.first + number.count) else { return };
             let column = rows.column(number.feature);
-            match number.search.size() {
-                256 => mark_ranks::<256>(&number.search, column, planes),
-                _ => mark_ranks::<0>(&number.search, column, planes),
-            }
+            mark_ranks(&number.search, column, planes);
             spread_planes(planes);
         }
         for set in &self.sets {
@@ -271,18 +252,12 @@ impl Outcomes {
 }
 
 /// What was decided for one row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Decided {
     found: Vec<usize>,
     outcomes: Vec<bool>,
-    /// Where they fit, else of no meaning.
-    pub(crate) ranks: Ranks,
-}
-
-impl Default for Decided {
-    fn default() -> Self {
-        Self { found: Vec::new(), outcomes: Vec::new(), ranks: [Lanes::load(&[0; LANES]); TABLES] }
-    }
+    /// Where ranks are few bytes: then outcomes may be an earlier row's.
+    pub(crate) few: Option<Few>,
 }
 
 impl Decided {
@@ -295,10 +270,10 @@ impl Decided {
 
 /// Each row marks the last of its conditions that go right.
 #[inline(never)]
-fn mark_ranks<const SIZE: usize>(search: &Search, column: impl Iterator<Item = f64>, planes: &mut [Plane]) {
+fn mark_ranks(search: &Search, column: impl Iterator<Item = f64>, planes: &mut [Plane]) {
     for (row, value) in column.enumerate().take(ROWS) {
         // One less than none is far beyond the last plane.
-        if let Some(plane) = planes.get_mut(search.below::<SIZE>(value).wrapping_sub(1)) {
+        if let Some(plane) = planes.get_mut(search.below(value).wrapping_sub(1)) {
             mark(plane, row);
         }
     }

@@ -27,7 +27,8 @@ impl Points {
     /// Numbers at even places in turn, plus those at odd places in turn.
     #[inline(always)]
     pub(crate) fn sum(self) -> f64 {
-        self.0.into_iter().reduce(Pair::add).map_or(0.0, Pair::sum)
+        let [first, second, third] = self.0;
+        first.add(second).add(third).sum()
     }
 
     /// One over each.

@@ -3,8 +3,7 @@
 //! The same steps for every value: what is missing or zero is settled after the search by
 //! choosing among whole numbers. A branch here would be guessed wrong as often as data vary.
 
-#![expect(clippy::indexing_slicing, reason = "indices into fixed arrays, in range by their bits")]
-
+use crate::lanes::{BLOCK, Block};
 use crate::rules::{Input, ZERO, is_zero};
 use crate::trees::Missing;
 use alloc::vec::Vec;
@@ -12,8 +11,7 @@ use alloc::vec::Vec;
 /// The thresholds of one rule.
 #[derive(Debug)]
 pub(crate) struct Search {
-    /// Ascending, padded with infinity to one of a few sizes.
-    table: Vec<f64>,
+    table: Table,
     /// What NaN comes to.
     nan: usize,
     /// What values come to that are as near to zero as `band`.
@@ -22,22 +20,29 @@ pub(crate) struct Search {
     single: bool,
 }
 
-/// Sizes that tables are padded to; each has a search of fixed steps. Larger ones have none.
-pub(crate) const SIZES: [usize; 3] = [16, 64, 256];
+/// Ascending thresholds.
+#[derive(Debug)]
+struct Table {
+    /// No more than a block has thresholds; the last block ends with infinity. None where
+    /// there are too many.
+    blocks: Vec<Block>,
+    /// The last threshold of each block.
+    lasts: Block,
+    /// Too many for blocks.
+    many: Vec<f64>,
+}
 
 impl Search {
     /// `thresholds` ascend.
     #[inline]
-    pub(crate) fn new(mut thresholds: Vec<f64>, missing: Missing, default_left: bool, input: Input) -> Self {
+    pub(crate) fn new(thresholds: Vec<f64>, missing: Missing, default_left: bool, input: Input) -> Self {
         let count = thresholds.len();
         let default = if default_left { 0 } else { count };
         let of_zero = thresholds.partition_point(|threshold| *threshold < 0.0);
         let zero = if missing == Missing::ZeroOrNan { default } else { of_zero };
         let banded = missing == Missing::ZeroOrNan || input == Input::TinyIsZero;
-        let padded = SIZES.into_iter().find(|size| count < *size).unwrap_or(count);
-        thresholds.resize(padded, f64::INFINITY);
         Self {
-            table: thresholds,
+            table: Table::new(thresholds),
             nan: if missing == Missing::IsZero { of_zero } else { default },
             zero,
             band: if banded { ZERO } else { -1.0 },
@@ -45,35 +50,41 @@ impl Search {
         }
     }
 
-    /// Size of the padded table.
-    pub(crate) fn size(&self) -> usize {
-        self.table.len()
-    }
-
-    /// How many thresholds lie below the value, in a table of this size; 0 stands for any.
+    /// How many thresholds lie below the value.
     #[inline(always)]
-    pub(crate) fn below<const SIZE: usize>(&self, value: f64) -> usize {
+    pub(crate) fn below(&self, value: f64) -> usize {
         let value = if self.single { f64::from(value as f32) } else { value };
-        let found = match self.table.first_chunk::<SIZE>() {
-            Some(table) if SIZE > 0 => steps(table, value),
-            _ => self.table.partition_point(|threshold| *threshold < value),
-        };
+        let found = self.table.below(value);
         let found = if value.abs() <= self.band { self.zero } else { found };
         if value.is_nan() { self.nan } else { found }
     }
 }
 
-/// Binary search in a table that ends with at least one infinity. SIZE is a power of two.
-#[inline(always)]
-fn steps<const SIZE: usize>(table: &[f64; SIZE], value: f64) -> usize {
-    let mut found = 0;
-    let mut half = SIZE / 2;
-    while half > 0 {
-        // INVARIANT: found | half - 1 < SIZE, so the mask changes nothing and proves the index.
-        found |= usize::from(table[(found | (half - 1)) & (SIZE - 1)] < value) * half;
-        half /= 2;
+impl Table {
+    #[inline]
+    fn new(mut thresholds: Vec<f64>) -> Self {
+        let mut lasts = [f64::INFINITY; BLOCK];
+        if thresholds.len() >= BLOCK * BLOCK {
+            return Self { blocks: Vec::new(), lasts: Block::new(&lasts), many: thresholds };
+        }
+        thresholds.resize((thresholds.len() + 1).next_multiple_of(BLOCK), f64::INFINITY);
+        let blocks = thresholds.as_chunks::<BLOCK>().0;
+        lasts.iter_mut().zip(blocks).for_each(|(last, [.., end])| *last = *end);
+        Self { blocks: blocks.iter().map(Block::new).collect(), lasts: Block::new(&lasts), many: Vec::new() }
     }
-    found
+
+    /// First counts whole blocks, by the last threshold of each, then within the block.
+    #[inline(always)]
+    fn below(&self, value: f64) -> usize {
+        match self.blocks.as_slice() {
+            [_, _, ..] => {
+                let block = self.lasts.below(value);
+                BLOCK * block + self.blocks.get(block).map_or(0, |block| block.below(value))
+            }
+            [block] => block.below(value),
+            [] => self.many.partition_point(|threshold| *threshold < value),
+        }
+    }
 }
 
 impl Input {

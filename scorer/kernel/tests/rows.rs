@@ -63,12 +63,12 @@ impl Forest {
         self.node(random, leaves - left, rules);
     }
 
-    fn lay_out(&self, aggregate: Aggregate, input: Input) -> Trees {
+    fn lay_out(&self, aggregate: Aggregate, input: Input, outputs: usize) -> Trees {
         let streams = Streams { splits: &self.splits, ranks: &self.ranks, leaves: &self.leaves };
         let list: Vec<f64> = (0..THRESHOLDS).map(|rank| rank as f64 / 100.0 - 40.0).collect();
         let (thresholds, rules) = (vec![list; FEATURES], rules());
         let (spans, streams, thresholds, rules) = (&self.spans, &streams, &thresholds, &rules);
-        let plan = Plan { spans, streams, thresholds, rules, input, aggregate };
+        let plan = Plan { spans, streams, thresholds, rules, input, aggregate, outputs };
         Trees::build(&plan, None, None).expect("a forest")
     }
 }
@@ -85,7 +85,7 @@ fn values(random: &mut Random) -> Vec<f64> {
 #[track_caller]
 fn check(trees: usize, leaves: usize, outputs: usize, aggregate: Aggregate, input: Input) {
     let random = &mut Random(trees as u64 + 31 * leaves as u64);
-    let forest = Forest::grow(random, trees, leaves).lay_out(aggregate, input);
+    let forest = Forest::grow(random, trees, leaves).lay_out(aggregate, input, outputs);
     let (values, mut scratch) = (values(random), Scratch::default());
     let mut alone = vec![aggregate.nothing(); ROWS * outputs];
     for (row, outputs) in values.chunks(FEATURES).zip(alone.chunks_mut(outputs)) {

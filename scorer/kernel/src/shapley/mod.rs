@@ -10,43 +10,46 @@
 //! the same turns: polynomials of degree k - 1, which k/2 quadrature points integrate
 //! exactly.
 //!
-//! Per tree one way up sums leaves under their factors from below, one way down multiplies
+//! One way up a tree sums leaves under their factors from below, one way down multiplies
 //! the factors above and collects what each turn contributes. A feature that is met again
 //! on a way replaces its factor.
+//!
+//! A turn waits for its children on the way up, for its parent on the way down, and trees
+//! have few turns on a level. So some trees go side by side, level by level: there is always
+//! a turn that need not wait.
 
 mod build;
+mod order;
+
+pub(crate) use build::Outputs;
 
 use crate::points::Points;
 use crate::quadrature::Pass;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 /// What is needed to explain a forest.
 #[derive(Debug, Default)]
 pub(crate) struct Shapley {
-    trees: Vec<Tree>,
-    /// Inner nodes of all trees but the last ones, each tree's level by level.
-    turns: Vec<Turn>,
-    /// Inner nodes above two leaves, on a feature that the way there has not met.
-    lasts: Vec<Last>,
-    /// Turns on a feature that was met before.
-    repeats: Vec<Repeat>,
-    /// One over the factors that they replace: pass after pass, for the repeats of each tree.
-    inverses: Vec<Points>,
-    /// Values of the leaves that are not below a last turn, each tree's in pre-order.
-    leaves: Vec<f64>,
+    groups: Vec<Group>,
     /// Per tree, what it gives on average over the training data.
     pub(crate) expectations: Vec<f64>,
 }
 
+/// Trees that go side by side.
 #[derive(Debug)]
-struct Tree {
-    turns: Range<usize>,
-    lasts: Range<usize>,
-    leaves: Range<usize>,
-    repeats: Range<usize>,
-    /// Position of the first inverse.
-    inverses: usize,
+struct Group {
+    /// Inner nodes but the last ones, level by level.
+    turns: Vec<Turn>,
+    /// Inner nodes above two leaves, on a feature that the way there has not met.
+    lasts: Vec<Last>,
+    /// Values of the leaves that are not below a last turn.
+    leaves: Vec<f64>,
+    /// Turns on a feature that was met before.
+    repeats: Vec<Repeat>,
+    /// Per pass, one over the factors that the repeats replace.
+    inverses: Vec<Vec<Points>>,
+    /// Roots stand first among turns and among last turns: how many.
+    roots: [usize; 2],
     passes: &'static [Pass],
 }
 
@@ -54,8 +57,9 @@ struct Tree {
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     condition: u32,
+    /// Place of its feature among the contributions.
     feature: u32,
-    /// Places of the children in the tree: turns first, then last turns, then leaves.
+    /// Places of the children in the group: turns first, then last turns, then leaves.
     children: [u32; 2],
     /// Where the feature was met before; [`FIRST`] where it was not.
     repeat: u32,
@@ -90,28 +94,21 @@ struct Repeat {
     z: f64,
 }
 
-/// Working memory: per place in a tree the sum from below and the product from above.
+/// Working memory: per place in a group the sum from below and the product from above.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     below: Vec<Points>,
     above: Vec<Points>,
 }
 
-/// A pass over one tree.
+/// One row's way through a group at the points of a pass.
 struct Way<'s> {
-    pass: &'static Pass,
-    /// Of the tree's repeats.
+    turns: &'s [Turn],
+    repeats: &'s [Repeat],
+    /// Per repeat, one over the factor that it replaces.
     inverses: &'s [Points],
-    /// Position of the tree's first repeat.
-    repeats: u32,
-}
-
-impl Way<'_> {
-    /// One over the factor that a repeat replaces.
-    fn inverse(&self, repeat: u32) -> Points {
-        let at = repeat.wrapping_sub(self.repeats) as usize;
-        self.inverses.get(at).copied().unwrap_or(Points::splat(f64::NAN))
-    }
+    pass: &'static Pass,
+    outcomes: &'s [bool],
 }
 
 /// A turn as a row sees it.
@@ -127,140 +124,137 @@ struct Sides {
 }
 
 impl Shapley {
-    /// Adds each feature's contribution to the output that a tree belongs to; tree t to
-    /// output t mod outputs, an output's features side by side.
-    pub(crate) fn add(
-        &self,
-        first_tree: usize,
-        outcomes: &[bool],
-        places: &mut Places,
-        features: usize,
-        contributions: &mut [f64],
-    ) {
-        let outputs = (contributions.len() / features.max(1)).max(1);
-        for (number, tree) in (first_tree..).zip(&self.trees) {
-            let first = number % outputs * features;
-            let Some(contributions) = contributions.get_mut(first..first + features) else { return };
-            for (number, pass) in tree.passes.iter().enumerate() {
-                let first = tree.inverses + number * tree.repeats.len();
-                let inverses = self.inverses.get(first..).unwrap_or_default();
-                let pass = Way { pass, inverses, repeats: tree.repeats.start as u32 };
-                self.add_tree(tree, &pass, outcomes, places, contributions);
+    /// Adds what features contribute to outputs: output after output, features side by side.
+    pub(crate) fn add(&self, outcomes: &[bool], places: &mut Places, contributions: &mut [f64]) {
+        for group in &self.groups {
+            for (pass, inverses) in group.passes.iter().zip(&group.inverses) {
+                group.add(pass, inverses, outcomes, places, contributions);
             }
         }
     }
+}
 
-    fn add_tree(&self, tree: &Tree, way: &Way<'_>, outcomes: &[bool], places: &mut Places, contributions: &mut [f64]) {
-        let turns = self.turns.get(tree.turns.clone()).unwrap_or_default();
-        let lasts = self.lasts.get(tree.lasts.clone()).unwrap_or_default();
-        let leaves = self.leaves.get(tree.leaves.clone()).unwrap_or_default();
-        let count = places.below.len().max(turns.len() + lasts.len() + leaves.len());
-        places.below.resize(count, Points::splat(0.0));
-        places.above.resize(count, Points::splat(0.0));
-        let of_leaves = places.below.iter_mut().skip(turns.len() + lasts.len());
-        of_leaves.zip(leaves).for_each(|(below, value)| *below = Points::splat(*value));
-        start_up(lasts, way.pass, outcomes, places.below.get_mut(turns.len()..).unwrap_or_default());
-        self.go_up(turns, way, outcomes, &mut places.below);
-        if let Some(root) = places.above.first_mut() {
-            *root = way.pass.weight;
-        }
-        self.go_down(turns, way, outcomes, &places.below, &mut places.above, contributions);
-        end_down(lasts, outcomes, places.above.get(turns.len()..).unwrap_or_default(), contributions);
+impl Group {
+    fn add(
+        &self,
+        pass: &'static Pass,
+        inverses: &[Points],
+        outcomes: &[bool],
+        Places { below, above }: &mut Places,
+        contributions: &mut [f64],
+    ) {
+        let (turns, lasts) = (self.turns.len(), self.lasts.len());
+        let count = below.len().max(turns + lasts + self.leaves.len());
+        below.resize(count, Points::splat(0.0));
+        above.resize(count, Points::splat(0.0));
+        let of_leaves = below.iter_mut().skip(turns + lasts);
+        of_leaves.zip(&self.leaves).for_each(|(below, value)| *below = Points::splat(*value));
+        let way = Way { turns: &self.turns, repeats: &self.repeats, inverses, pass, outcomes };
+        start_up(&self.lasts, pass, outcomes, below.get_mut(turns..).unwrap_or_default());
+        way.go_up(below);
+        let roots = self.roots.iter().zip([0, turns]).flat_map(|(count, first)| first..first + count);
+        roots.for_each(|root| {
+            if let Some(above) = above.get_mut(root) {
+                *above = pass.weight;
+            }
+        });
+        way.go_down(below, above, contributions);
+        end_down(&self.lasts, outcomes, above.get(turns..).unwrap_or_default(), contributions);
     }
+}
 
+impl Way<'_> {
     /// From the leaves to the root: per turn the sum of the leaves below, each under the
     /// factors from here on.
     #[inline(never)]
-    fn go_up(&self, turns: &[Turn], way: &Way<'_>, outcomes: &[bool], below: &mut [Points]) {
-        let (at, rest) = (way.pass.at, way.pass.rest);
-        for (index, turn) in turns.iter().enumerate().rev() {
-            let sides = turn.sides(outcomes);
+    fn go_up(&self, below: &mut [Points]) {
+        let (at, rest) = (self.pass.at, self.pass.rest);
+        for (index, turn) in self.turns.iter().enumerate().rev() {
+            if turn.repeat != FIRST {
+                self.sum_again(index, turn, below);
+                continue;
+            }
+            let sides = turn.sides(self.outcomes);
             let Some((follow, other)) = below.get(sides.follow).zip(below.get(sides.other)) else { return };
             let mean = follow.times(sides.share) + other.times(sides.rest);
-            let mut sum = rest * mean + at * *follow;
-            if turn.repeat != FIRST {
-                sum = self.sum_again(turn, outcomes, way, follow, &mean);
-            }
-            if let Some(place) = below.get_mut(index) {
-                *place = sum;
-            }
+            let sum = rest * mean + at * *follow;
+            put(below, index, sum);
         }
     }
 
     /// From the root to the leaves: the product of the factors so far, by which each turn's
     /// own factors are weighed.
     #[inline(never)]
-    fn go_down(
+    fn go_down(&self, below: &[Points], above: &mut [Points], contributions: &mut [f64]) {
+        let (at, rest) = (self.pass.at, self.pass.rest);
+        for (index, turn) in self.turns.iter().enumerate() {
+            if turn.repeat != FIRST {
+                self.weigh_again(index, turn, below, above, contributions);
+                continue;
+            }
+            let sides = turn.sides(self.outcomes);
+            let Some(here) = above.get(index).copied() else { return };
+            let Some((follow, other)) = below.get(sides.follow).zip(below.get(sides.other)) else { return };
+            let contribution = sides.rest * (here * (*follow - *other)).sum();
+            let aside = here * rest;
+            put(above, sides.follow, aside.times(sides.share) + here * at);
+            put(above, sides.other, aside.times(sides.rest));
+            add(contributions, turn.feature, contribution);
+        }
+    }
+
+    /// [`Way::go_up`] at a turn on a feature that was met before. A function of its own, so
+    /// that the usual turns have all registers.
+    #[inline(never)]
+    fn sum_again(&self, index: usize, turn: &Turn, below: &mut [Points]) {
+        let sides = turn.sides(self.outcomes);
+        let Some((follow, other)) = below.get(sides.follow).zip(below.get(sides.other)) else { return };
+        let mean = follow.times(sides.share) + other.times(sides.rest);
+        let sum = match self.taken(turn.repeat) {
+            Some(z) => (self.pass.rest.times(z) * mean + self.pass.at * *follow) * self.inverse(turn.repeat),
+            None => mean,
+        };
+        put(below, index, sum);
+    }
+
+    /// [`Way::go_down`] at a turn on a feature that was met before.
+    #[inline(never)]
+    fn weigh_again(
         &self,
-        turns: &[Turn],
-        way: &Way<'_>,
-        outcomes: &[bool],
+        index: usize,
+        turn: &Turn,
         below: &[Points],
         above: &mut [Points],
         contributions: &mut [f64],
     ) {
-        let (at, rest) = (way.pass.at, way.pass.rest);
-        for (index, turn) in turns.iter().enumerate() {
-            let sides = turn.sides(outcomes);
-            let Some(here) = above.get(index).copied() else { return };
-            let Some((follow, other)) = below.get(sides.follow).zip(below.get(sides.other)) else { return };
-            let aside = (here * rest).times(sides.rest);
-            let mut found =
-                (here * (rest.times(sides.share) + at), aside, sides.rest * (here * (*follow - *other)).sum());
-            if turn.repeat != FIRST {
-                found = self.weigh_again(turn, outcomes, way, (here, below.get(index)), (follow, other));
-            }
-            let (down, aside, contribution) = found;
-            if let Some(total) = contributions.get_mut(turn.feature as usize) {
-                *total += contribution;
-            }
-            if let Some(place) = above.get_mut(sides.follow) {
-                *place = down;
-            }
-            if let Some(place) = above.get_mut(sides.other) {
-                *place = aside;
-            }
-        }
-    }
-
-    /// [`Shapley::go_up`] at a turn on a feature that was met before.
-    #[inline(never)]
-    fn sum_again(&self, turn: &Turn, outcomes: &[bool], way: &Way<'_>, follow: &Points, mean: &Points) -> Points {
-        match self.taken(turn.repeat, outcomes) {
-            Some(z) => (way.pass.rest.times(z) * *mean + way.pass.at * *follow) * way.inverse(turn.repeat),
-            None => *mean,
-        }
-    }
-
-    /// [`Shapley::go_down`] at a turn on a feature that was met before: products for the
-    /// side that the row takes and for the other, and the contribution.
-    #[inline(never)]
-    fn weigh_again(
-        &self,
-        turn: &Turn,
-        outcomes: &[bool],
-        way: &Way<'_>,
-        (here, sum): (Points, Option<&Points>),
-        (follow, other): (&Points, &Points),
-    ) -> (Points, Points, f64) {
-        let Sides { share, rest, .. } = turn.sides(outcomes);
-        let Some(z) = self.taken(turn.repeat, outcomes) else {
-            return (here.times(share), here.times(rest), 0.0);
+        let sides = turn.sides(self.outcomes);
+        let (Sides { share, rest, .. }, Pass { at, rest: aside, .. }) = (&sides, self.pass);
+        let Some((here, sum)) = above.get(index).copied().zip(below.get(index)) else { return };
+        let Some((follow, other)) = below.get(sides.follow).zip(below.get(sides.other)) else { return };
+        let Some(z) = self.taken(turn.repeat) else {
+            put(above, sides.follow, here.times(*share));
+            put(above, sides.other, here.times(*rest));
+            return;
         };
-        let Pass { at, rest: aside, .. } = way.pass;
-        let here = here * way.inverse(turn.repeat);
+        let here = here * self.inverse(turn.repeat);
         let own = follow.times(1.0 - z * share) - other.times(z * rest);
-        let replaced = sum.copied().unwrap_or(*follow).times(1.0 - z);
-        let down = here * (aside.times(z * share) + *at);
-        (down, (here * *aside).times(z * rest), (here * (own - replaced)).sum())
+        let contribution = (here * (own - sum.times(1.0 - z))).sum();
+        put(above, sides.follow, here * (aside.times(z * share) + *at));
+        put(above, sides.other, (here * *aside).times(z * rest));
+        add(contributions, turn.feature, contribution);
+    }
+
+    /// One over the factor that a repeat replaces.
+    fn inverse(&self, repeat: u32) -> Points {
+        self.inverses.get(repeat as usize).copied().unwrap_or(Points::splat(f64::NAN))
     }
 
     /// The share of training data that took all turns before on the feature, where the row
     /// took them too; else nothing more is decided about it.
-    fn taken(&self, mut repeat: u32, outcomes: &[bool]) -> Option<f64> {
+    fn taken(&self, mut repeat: u32) -> Option<f64> {
         let z = self.repeats.get(repeat as usize).map_or(1.0, |repeat| repeat.z);
         while let Some(before) = self.repeats.get(repeat as usize) {
-            if goes_right(before.condition, outcomes) != before.right {
+            if goes_right(before.condition, self.outcomes) != before.right {
                 return None;
             }
             repeat = before.repeat;
@@ -269,7 +263,7 @@ impl Shapley {
     }
 }
 
-/// [`Shapley::go_up`] at the last turns; `below` begins with their places.
+/// [`Way::go_up`] at the last turns; `below` begins with their places.
 #[inline(never)]
 fn start_up(lasts: &[Last], pass: &Pass, outcomes: &[bool], below: &mut [Points]) {
     for (last, below) in lasts.iter().zip(below) {
@@ -278,14 +272,12 @@ fn start_up(lasts: &[Last], pass: &Pass, outcomes: &[bool], below: &mut [Points]
     }
 }
 
-/// [`Shapley::go_down`] at the last turns; `above` begins with their places.
+/// [`Way::go_down`] at the last turns; `above` begins with their places.
 #[inline(never)]
 fn end_down(lasts: &[Last], outcomes: &[bool], above: &[Points], contributions: &mut [f64]) {
     for (last, above) in lasts.iter().zip(above) {
         let (follow, other, _, rest) = last.sides(outcomes);
-        if let Some(total) = contributions.get_mut(last.feature as usize) {
-            *total += rest * (follow - other) * above.sum();
-        }
+        add(contributions, last.feature, rest * (follow - other) * above.sum());
     }
 }
 
@@ -312,6 +304,20 @@ impl Turn {
             share: self.shares[right],
             rest: self.shares[1 - right],
         }
+    }
+}
+
+#[inline(always)]
+fn put(places: &mut [Points], place: usize, points: Points) {
+    if let Some(entry) = places.get_mut(place) {
+        *entry = points;
+    }
+}
+
+#[inline(always)]
+fn add(contributions: &mut [f64], feature: u32, contribution: f64) {
+    if let Some(total) = contributions.get_mut(feature as usize) {
+        *total += contribution;
     }
 }
 

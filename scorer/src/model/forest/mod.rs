@@ -78,7 +78,7 @@ impl Forest {
     pub(crate) fn contributions(&self, row: &[f64], scratch: &mut Scratch, contributions: &mut Vec<f64>) {
         let features = self.features.len();
         let mut values = alloc::vec![0.0; features * self.outputs];
-        self.trees.add_contributions(row, features, scratch, &mut values);
+        self.trees.add_contributions(row, scratch, &mut values);
         for (output, values) in values.chunks_exact(features).enumerate() {
             contributions.extend_from_slice(values);
             let own = self.trees.expectations().unwrap_or_default().iter().skip(output).step_by(self.outputs);

@@ -143,7 +143,8 @@ impl Forest {
         let linear = linear.map(|wire| linear_table(wire, streams.leaves.len(), features.len())).transpose()?;
         let covers = wire.cover.as_ref().map(|cover| covers(cover, streams.leaves.len())).transpose()?;
         let (input, aggregate) = (input(wire.input)?, aggregate(wire.aggregate)?);
-        let plan = Plan { spans: &spans, streams: &streams, thresholds: &thresholds, rules: &rules, input, aggregate };
+        let (spans, streams, thresholds, rules) = (&spans, &streams, &thresholds, &rules);
+        let plan = Plan { spans, streams, thresholds, rules, input, aggregate, outputs };
         let trees =
             Trees::build(&plan, covers.as_deref(), linear).ok_or(Error::new(Code::Limit, "model: trees too large"))?;
         Ok(Self {
