@@ -66,7 +66,7 @@ impl Sandbox {
         }
         let module = Linker::new(&engine).instantiate_pre(&module).map_err(failed)?;
         let running = Arc::new(AtomicBool::new(true));
-        tick(engine.clone(), Arc::clone(&running));
+        tick(engine.clone(), Arc::clone(&running)).map_err(|error| failed(error.into()))?;
         Ok(Self { engine, module, bounds, running })
     }
 
@@ -101,13 +101,14 @@ fn config() -> Config {
 }
 
 /// Advances the epoch every millisecond: deadlines are counted in these ticks.
-fn tick(engine: Engine, running: Arc<AtomicBool>) {
-    std::thread::spawn(move || {
+fn tick(engine: Engine, running: Arc<AtomicBool>) -> std::io::Result<()> {
+    let run = move || {
         while running.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(1));
             engine.increment_epoch();
         }
-    });
+    };
+    std::thread::Builder::new().name("tollgate-ticks".into()).spawn(run).map(|_| ())
 }
 
 fn failed(error: wasmtime::Error) -> Failure {

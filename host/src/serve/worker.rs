@@ -120,6 +120,7 @@ fn run(shared: Arc<Shared>, index: usize, mut arriving: mpsc::UnboundedReceiver<
         while let Some(arrived) = arriving.recv().await {
             tokio::task::spawn_local(connection::serve(Rc::clone(&worker), arrived));
         }
+        connection::sweep(&worker, true);
         let limit = Duration::from_millis(worker.shared.settings.shutdown.drain_ms);
         let ended = async {
             while !worker.open.borrow().is_empty() {
