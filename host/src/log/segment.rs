@@ -19,11 +19,15 @@ pub(super) struct Segments {
     file: Option<File>,
     /// Bytes of the current segment that are known to be whole frames.
     good_bytes: u64,
+    /// Something may stand behind them that a failed write left.
+    is_torn: bool,
+    /// The system said that it lost some of the segment, and will not say so again.
+    is_suspect: bool,
 }
 
 impl Segments {
     pub(super) fn new(dir: &Path, process: String) -> Self {
-        Self { dir: dir.to_owned(), process, number: 0, file: None, good_bytes: 0 }
+        Self { dir: dir.to_owned(), process, number: 0, file: None, good_bytes: 0, is_torn: false, is_suspect: false }
     }
 
     /// Begins a segment; the current one stays in use if that fails.
@@ -43,32 +47,46 @@ impl Segments {
             let _ = fs::remove_file(&path);
             return Err(error);
         }
-        self.sync()?;
+        if !self.is_suspect {
+            self.sync()?;
+        }
         (self.number, self.file, self.good_bytes) = (number, Some(file), head.len() as u64);
+        (self.is_torn, self.is_suspect) = (false, false);
         Ok(())
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.good_bytes
+    /// Whether the next frames belong into a new segment.
+    pub(super) fn is_over(&self, segment_bytes: u64) -> bool {
+        self.is_suspect || self.good_bytes >= segment_bytes
     }
 
-    /// Appends whole frames, all or none: what a failed write left behind is cut off.
+    /// Appends whole frames, all or none: what a failed write left behind is cut off, at
+    /// the latest before the next one.
     pub(super) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
+        if self.is_torn {
+            file.set_len(self.good_bytes)?;
+        }
+        self.is_torn = true;
         match file.write_all(frames) {
             Ok(()) => {
                 self.good_bytes += frames.len() as u64;
+                self.is_torn = false;
                 Ok(())
             }
             Err(error) => {
-                file.set_len(self.good_bytes)?;
+                self.is_torn = file.set_len(self.good_bytes).is_err();
                 Err(error)
             }
         }
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), File::sync_data)
+    /// Waits until the disk has all of the segment. A failure is told once: after it the
+    /// system may call lost pages written, so that nothing more goes into this segment.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let synced = self.file.as_ref().map_or(Ok(()), File::sync_data);
+        self.is_suspect |= synced.is_err();
+        synced
     }
 
     /// Removes the oldest segments beyond a size or an age; 0 means no bound. Says how

@@ -79,6 +79,7 @@ impl DecisionLog {
             lanes: Arc::clone(&lanes),
             segments,
             pending: Vec::new(),
+            pending_next: (0, 1),
             stats: Arc::clone(&stats),
             synced: Instant::now(),
             unsynced: false,
@@ -134,6 +135,8 @@ struct Writer {
     next: Vec<u64>,
     /// What one lane gave and the disk has not taken yet.
     pending: Vec<u8>,
+    /// Its stream, and that stream's next sequence number once it is written.
+    pending_next: (usize, u64),
     stats: Arc<Stats>,
     synced: Instant,
     unsynced: bool,
@@ -147,7 +150,9 @@ impl Writer {
             if stop.load(Ordering::Acquire) {
                 return self.end();
             }
-            let wrote = self.write().and_then(|()| self.rotate());
+            let wrote = self.write();
+            let rotated = self.rotate();
+            let wrote = wrote.and(rotated);
             self.note(&wrote);
             if wrote.is_err() {
                 std::thread::sleep(RETRY);
@@ -162,7 +167,7 @@ impl Writer {
             self.write_pending()?;
             let next = self.lanes[index].take(&mut self.pending);
             if !self.pending.is_empty() {
-                self.next[index] = next;
+                self.pending_next = (index, next);
                 self.write_pending()?;
             }
         }
@@ -182,15 +187,17 @@ impl Writer {
         self.stats.written_bytes.fetch_add(self.pending.len() as u64, Ordering::Relaxed);
         self.unsynced = true;
         self.pending.clear();
+        let (index, next) = self.pending_next;
+        self.next[index] = next;
         Ok(())
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let full = self.segments.bytes() >= self.options.segment_bytes;
-        if full {
+        let over = self.segments.is_over(self.options.segment_bytes);
+        if over {
             self.segments.open(&self.next)?;
         }
-        if full || self.retained.is_none_or(|at| at.elapsed() > RETAIN_EVERY) {
+        if over || self.retained.is_none_or(|at| at.elapsed() > RETAIN_EVERY) {
             self.retained = Some(Instant::now());
             let removed = self.segments.retain(self.options.retain_bytes, self.options.retain_hours)?;
             self.stats.removed.fetch_add(removed, Ordering::Relaxed);
