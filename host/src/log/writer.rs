@@ -3,6 +3,7 @@
 use super::frame::{self, Kind};
 use super::lane::{Counts, Lane, Lanes};
 use super::segment::Segments;
+use super::sync::Syncer;
 use crate::failure::{Failure, Result};
 use std::io;
 use std::path::PathBuf;
@@ -72,12 +73,14 @@ impl DecisionLog {
         let lanes: Lanes = (0..workers).map(|i| Arc::new(Lane::new(i as u32, options.queue_bytes))).collect();
         let mut segments = Segments::new(&options.dir, process());
         segments.open(&vec![1; workers]).map_err(at)?;
+        let syncer = Syncer::start().map_err(at)?;
         let (stats, stop) = (Arc::<Stats>::default(), Arc::<AtomicBool>::default());
         let run = Writer {
             next: vec![1; workers],
             options,
             lanes: Arc::clone(&lanes),
             segments,
+            syncer,
             pending: Vec::new(),
             pending_next: (0, 1),
             stats: Arc::clone(&stats),
@@ -131,6 +134,7 @@ struct Writer {
     options: Options,
     lanes: Lanes,
     segments: Segments,
+    syncer: Syncer,
     /// By stream, the next sequence number that is to be written.
     next: Vec<u64>,
     /// What one lane gave and the disk has not taken yet.
@@ -172,11 +176,11 @@ impl Writer {
             }
         }
         let due = self.options.sync_ms != 0 && self.synced.elapsed() >= Duration::from_millis(self.options.sync_ms);
-        if due && self.unsynced {
-            self.segments.sync()?;
+        if due && self.unsynced && self.syncer.is_idle() {
+            self.segments.file().into_iter().for_each(|file| self.syncer.begin(file));
             (self.synced, self.unsynced) = (Instant::now(), false);
         }
-        Ok(())
+        self.syncer.outcome().inspect_err(|_| self.segments.suspect())
     }
 
     fn write_pending(&mut self) -> io::Result<()> {
@@ -195,7 +199,8 @@ impl Writer {
     fn rotate(&mut self) -> io::Result<()> {
         let over = self.segments.is_over(self.options.segment_bytes);
         if over {
-            self.segments.open(&self.next)?;
+            let before = self.segments.open(&self.next)?;
+            before.into_iter().for_each(|file| self.syncer.begin(file));
         }
         if over || self.retained.is_none_or(|at| at.elapsed() > RETAIN_EVERY) {
             self.retained = Some(Instant::now());
@@ -248,6 +253,7 @@ impl Writer {
             frame::push(&mut close, Kind::Close, stream, *next, |out| out.extend_from_slice(b"{}"));
         }
         self.segments.append(&close)?;
+        self.syncer.finish()?;
         self.segments.sync()
     }
 }

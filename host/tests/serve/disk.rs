@@ -1,30 +1,29 @@
 //! A disk that fails: errors of the system's own calls, injected by `strace` into the
-//! thread that writes the log.
+//! threads that write the log.
 
 use crate::sidecar::{Sidecar, rows, shop, until};
 use crate::workshop::Workshop;
 use serde_json::json;
 use std::process::{Child, Command, Stdio};
 
-/// The number of the sidecar's thread that writes the log.
-fn writer(sidecar: &Sidecar) -> String {
+/// The number of a thread of the sidecar.
+fn thread(sidecar: &Sidecar, name: &str) -> String {
     let tasks = format!("/proc/{}/task", sidecar.pid());
     let tasks = std::fs::read_dir(tasks).expect("threads").flatten();
-    let is_writer = |path: &std::path::Path| {
-        std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "tollgate-log")
-    };
-    let found = tasks.map(|entry| entry.path()).find(|path| is_writer(path)).expect("a writer");
+    let is_it = |path: &std::path::Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|is| is.trim() == name);
+    let found = tasks.map(|entry| entry.path()).find(|path| is_it(path)).expect("the thread");
     found.file_name().expect("a number").to_string_lossy().into_owned()
 }
 
-/// Lets calls of the writer fail for as long as the guard lives; `None` where nothing can.
+/// Lets calls of the log's threads fail for as long as the guard lives; `None` where nothing can.
 fn fail(sidecar: &Sidecar, shop: &Workshop, calls: &str) -> Option<Failing> {
+    let name = if calls == "fdatasync" { "tollgate-sync" } else { "tollgate-log" };
     let inject = format!("inject={calls}:error=EIO");
     // On the segment alone: the same thread writes to standard error, too.
     let segment = std::fs::read_dir(shop.path("log")).expect("a log").flatten().next().expect("a segment").path();
     let segment = segment.canonicalize().expect("a path");
     let mut command = Command::new("strace");
-    command.args(["-o", &shop.path("trace").to_string_lossy(), "-e", &inject, "-p", &writer(sidecar)]);
+    command.args(["-o", &shop.path("trace").to_string_lossy(), "-e", &inject, "-p", &thread(sidecar, name)]);
     command.arg("-P").arg(segment);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
     let mut failing = Failing(child);
