@@ -12,7 +12,7 @@ fn faketime() -> Option<PathBuf> {
     places.extend(below.map(|entry| entry.path().join("faketime")));
     let found = places.iter().map(|place| place.join("libfaketimeMT.so.1")).find(|path| path.is_file());
     if found.is_none() {
-        println!("skipped: libfaketime is not installed, so clocks do not jump");
+        eprintln!("skipped: libfaketime is not installed, so clocks do not jump");
     }
     found
 }

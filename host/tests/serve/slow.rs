@@ -115,7 +115,7 @@ fn most_connections(wanted: usize) -> usize {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     let most = getrlimit(Resource::Nofile).current.map_or(wanted, |most| most as usize).saturating_sub(500);
     if most < wanted {
-        println!("{most} connections and not {wanted}: this system allows no more open files");
+        eprintln!("{most} connections and not {wanted}: this system allows no more open files");
     }
     wanted.min(most)
 }

@@ -24,7 +24,7 @@ fn certificates(shop: &Workshop) -> bool {
             "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile extensions -out server.pem",
         );
     if !made {
-        println!("skipped: openssl is not installed, so no bundle comes over https");
+        eprintln!("skipped: openssl is not installed, so no bundle comes over https");
     }
     made
 }
