@@ -121,7 +121,10 @@ fn swaps_under_load_fail_no_request_and_keep_memory_flat() {
     let shop = shop();
     let digests = [another(&shop, "2"), another(&shop, "3")];
     place(&shop, "2.tollgate", "in.tollgate");
-    let sidecar = Sidecar::with(&shop, &format!("--bundle in.tollgate {FAST} --set poll_ms=10 --log-dir log --set log.retain_bytes=0"));
+    let sidecar = Sidecar::with(
+        &shop,
+        &format!("--bundle in.tollgate {FAST} --set poll_ms=10 --log-dir log --set log.retain_bytes=0"),
+    );
     let row = rows(&shop)[0].clone();
     let stop = AtomicBool::new(false);
     let asked = AtomicUsize::new(0);
