@@ -1,6 +1,7 @@
 //! A disk that fails: errors of the system's own calls, injected by `strace` into the
 //! threads that write the log.
 
+use crate::logs::{cramped, relieve};
 use crate::sidecar::{Sidecar, rows, shop, until};
 use crate::workshop::Workshop;
 use serde_json::json;
@@ -83,4 +84,39 @@ fn writes_that_fail_lose_only_what_is_declared() {
         assert_eq!(report["decisions"], asked - dropped, "{calls}: {report}");
         assert_eq!((&report["undeclared_lost"], &report["unclosed"]), (&json!(0), &json!(0)), "{calls}: {report}");
     }
+}
+
+#[test]
+fn half_a_write_that_cannot_be_cut_off_at_once_is_cut_off_later() {
+    let shop = shop();
+    // The write that reaches the limit is half done.
+    let mut sidecar = cramped(&shop, 100, "");
+    let row = &rows(&shop)[0];
+    let Some(failing) = fail(&sidecar, &shop, "ftruncate") else {
+        println!("skipped: strace is not installed or may not trace, so the disk does not fail");
+        return;
+    };
+    let mut asked = 0_u64;
+    until("the disk is full", || {
+        sidecar.decide(row);
+        asked += 1;
+        sidecar.metric("tollgate_log_failing") == 1.0
+    });
+    if !relieve(&sidecar) {
+        return;
+    }
+    // Now there is room, but nothing may be written behind the half.
+    let errors = sidecar.metric("tollgate_log_errors_total");
+    until("it still fails", || sidecar.metric("tollgate_log_errors_total") > errors + 1.0);
+    drop(failing);
+    until("the log is written again", || sidecar.metric("tollgate_log_failing") == 0.0);
+    let dropped = sidecar.metric("tollgate_log_dropped_total") as u64;
+    assert!(sidecar.stop().success());
+    let report = shop.run("log verify log --json").expect(0).json();
+    assert_eq!(
+        (&report["decisions"], &report["declared_lost"]),
+        (&json!(asked - dropped), &json!(dropped)),
+        "{report}"
+    );
+    assert_eq!((&report["undeclared_lost"], &report["unclosed"]), (&json!(0), &json!(0)), "{report}");
 }
