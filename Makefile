@@ -36,7 +36,7 @@ ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 NPM_TEST := npm-test
 endif
 
-.PHONY: demo serve clients test bench bench-quick bench-shapes bench-serving bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
+.PHONY: demo serve clients otlp test bench bench-quick bench-shapes bench-serving bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -52,10 +52,18 @@ target/serve/signup.tollgate: target/release/tollgate models/signup/bundle.toml 
 	@test -f target/serve/signup.key || target/release/tollgate keys new -o target/serve/signup
 	target/release/tollgate bundle build models/signup --key target/serve/signup.key -o $@
 
-# Triton's clients, plain gRPC and our Python client against a sidecar.
+# Triton's clients, plain gRPC and our clients against a sidecar; the deploy files.
 clients: build venv target/serve/signup.tollgate
 	$(VENV) tests/python/sidecar_clients.py target/release/tollgate target/serve/signup.tollgate \
 	  target/serve/signup.pub models/signup/rows.ndjson
+	$(VENV) tests/python/deploy.py target/release/tollgate
+
+# The sidecar with its OTLP export, against a collector. Leaves a build without it.
+otlp: build venv target/serve/signup.tollgate
+	cargo build --release -p tollgate-host --features otlp
+	$(VENV) tests/python/otlp_collector.py target/release/tollgate target/serve/signup.tollgate \
+	  target/serve/signup.pub models/signup/rows.ndjson
+	cargo build --release -p tollgate-host
 
 test: lint venv grid xgboost-grid onnx-grid target/large/done wasm-opt
 	$(VENV) -m ruff check tests

@@ -39,10 +39,21 @@ pub(crate) struct Setting<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) policy: &'a Policy,
     pub(crate) reasons: (&'a Reasons, &'a [Reason]),
-    pub(crate) bundle_digest: &'a str,
-    pub(crate) bundle_name: &'a str,
-    pub(crate) bundle_version: &'a str,
-    pub(crate) calibrator_version: &'a str,
+    /// What every record of the bundle has in common, by [`common`].
+    pub(crate) common: &'a str,
+}
+
+/// What all records of a bundle have in common, written once: members of their object.
+pub(crate) fn common(digest: &str, name: &str, version: &str, calibrator_version: &str) -> String {
+    let mut json = Writer::some();
+    json.text("bundle_digest", digest);
+    json.text("bundle_name", name);
+    json.text("bundle_version", version);
+    json.text("calibrator_version", calibrator_version);
+    json.integer_or_null("release_sequence", None);
+    json.text("slot", "stable");
+    json.empty_list("shadow");
+    json.into_members()
 }
 
 /// What the caller said about the event.
@@ -107,13 +118,7 @@ impl Decision {
         write_states(&mut json, setting.schema, row);
         json.list("unknown_features", event.unknown.iter().map(String::as_str));
         json.boolean("degraded", self.degraded());
-        json.text("bundle_digest", setting.bundle_digest);
-        json.text("bundle_name", setting.bundle_name);
-        json.text("bundle_version", setting.bundle_version);
-        json.text("calibrator_version", setting.calibrator_version);
-        json.integer_or_null("release_sequence", None);
-        json.text("slot", "stable");
-        json.empty_list("shadow");
+        json.members(setting.common);
         json.integer_or_null("counter", i64::try_from(event.counter).ok());
         json.text("module_version", env!("CARGO_PKG_VERSION"));
         json.integer_or_null("record_version", Some(1));

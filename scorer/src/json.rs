@@ -4,6 +4,9 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+/// Room that a writer starts with: what a record without reasons takes.
+const USUAL_BYTES: usize = 1280;
+
 /// An object being written.
 pub(crate) struct Writer {
     text: String,
@@ -12,11 +15,22 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn object() -> Self {
-        Self { text: String::from("{"), first: true }
+        let mut text = String::with_capacity(USUAL_BYTES);
+        text.push('{');
+        Self { text, first: true }
     }
 
     pub(crate) fn finish(mut self) -> String {
         self.text.push('}');
+        self.text
+    }
+
+    /// Members for [`Writer::members`].
+    pub(crate) fn some() -> Self {
+        Self { text: String::new(), first: true }
+    }
+
+    pub(crate) fn into_members(self) -> String {
         self.text
     }
 
@@ -39,9 +53,7 @@ impl Writer {
 
     /// Opens an object in a list; `close` ends it.
     pub(crate) fn open_item(&mut self) {
-        if !core::mem::take(&mut self.first) {
-            self.text.push(',');
-        }
+        self.comma();
         self.text.push('{');
         self.first = true;
     }
@@ -67,33 +79,43 @@ impl Writer {
     pub(crate) fn number(&mut self, key: &str, value: Option<f64>) {
         match value.filter(|value| value.is_finite()) {
             // The shortest form that reads back, with an exponent where long.
-            Some(value) => self.raw(key, format_args!("{}", zmij::Buffer::new().format_finite(value))),
+            Some(value) => self.raw(key, zmij::Buffer::new().format_finite(value)),
             None => self.null(key),
         }
     }
 
     pub(crate) fn integer_or_null(&mut self, key: &str, value: Option<i64>) {
         match value {
-            Some(value) => self.raw(key, format_args!("{value}")),
+            Some(value) => {
+                self.key(key);
+                // Writing to a String cannot fail.
+                let _ = write!(self.text, "{value}");
+            }
             None => self.null(key),
         }
     }
 
     /// A member that was written by another writer.
     pub(crate) fn object_text(&mut self, key: &str, object: &str) {
-        self.raw(key, format_args!("{object}"));
+        self.raw(key, object);
+    }
+
+    /// Members that another writer wrote, without their braces.
+    pub(crate) fn members(&mut self, members: &str) {
+        self.comma();
+        self.text.push_str(members);
     }
 
     pub(crate) fn boolean(&mut self, key: &str, value: bool) {
-        self.raw(key, format_args!("{value}"));
+        self.raw(key, if value { "true" } else { "false" });
     }
 
     pub(crate) fn null(&mut self, key: &str) {
-        self.raw(key, format_args!("null"));
+        self.raw(key, "null");
     }
 
     pub(crate) fn empty_list(&mut self, key: &str) {
-        self.raw(key, format_args!("[]"));
+        self.raw(key, "[]");
     }
 
     pub(crate) fn list<'a>(&mut self, key: &str, values: impl Iterator<Item = &'a str>) {
@@ -108,35 +130,49 @@ impl Writer {
         self.text.push(']');
     }
 
-    fn raw(&mut self, key: &str, value: core::fmt::Arguments<'_>) {
+    fn raw(&mut self, key: &str, value: &str) {
         self.key(key);
-        // Writing to a String cannot fail.
-        let _ = self.text.write_fmt(value);
+        self.text.push_str(value);
     }
 
     fn key(&mut self, key: &str) {
-        if !core::mem::take(&mut self.first) {
-            self.text.push(',');
-        }
+        self.comma();
         self.string(key);
         self.text.push(':');
     }
 
+    fn comma(&mut self) {
+        if !core::mem::take(&mut self.first) {
+            self.text.push(',');
+        }
+    }
+
+    /// Copies what lies between two characters that need an escape at once: most texts have
+    /// none.
     fn string(&mut self, value: &str) {
         self.text.push('"');
-        for character in value.chars() {
-            match character {
-                '"' => self.text.push_str("\\\""),
-                '\\' => self.text.push_str("\\\\"),
-                '\n' => self.text.push_str("\\n"),
-                '\r' => self.text.push_str("\\r"),
-                '\t' => self.text.push_str("\\t"),
-                c if c < ' ' => {
-                    let _ = write!(self.text, "\\u{:04x}", c as u32);
-                }
-                c => self.text.push(c),
+        let mut rest = value;
+        let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+        // INVARIANT: what is special is one byte long, so texts are cut between characters.
+        while let Some(at) = rest.as_bytes().iter().position(special) {
+            self.text.push_str(rest.get(..at).unwrap_or_default());
+            self.escape(rest.as_bytes().get(at).copied().unwrap_or_default());
+            rest = rest.get(at + 1..).unwrap_or_default();
+        }
+        self.text.push_str(rest);
+        self.text.push('"');
+    }
+
+    fn escape(&mut self, special: u8) {
+        match special {
+            b'"' => self.text.push_str("\\\""),
+            b'\\' => self.text.push_str("\\\\"),
+            b'\n' => self.text.push_str("\\n"),
+            b'\r' => self.text.push_str("\\r"),
+            b'\t' => self.text.push_str("\\t"),
+            control => {
+                let _ = write!(self.text, "\\u{control:04x}");
             }
         }
-        self.text.push('"');
     }
 }

@@ -17,6 +17,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// What is wrong with bytes that are no JSON.
+const NO_JSON: &str = "request: not valid JSON, byte";
+
 /// One request: the row to score and what the record repeats of it.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -42,11 +45,14 @@ impl Request {
     /// of the form above.
     pub fn parse(schema: &Schema, json: &[u8]) -> Result<Self> {
         ensure(json.len() <= limits::REQUEST_BYTES, Code::Limit, "request: longer than any may be")?;
+        // Checked once, and not text by text as they are read.
+        let text =
+            core::str::from_utf8(json).map_err(|error| Error::new(Code::Request, NO_JSON).at(error.valid_up_to()))?;
         let mut reader = Reader::new(schema);
-        let mut input = serde_json::Deserializer::from_slice(json);
+        let mut input = serde_json::Deserializer::from_str(text);
         let read = reader.deserialize(&mut input).and_then(|()| input.end());
         read.map_err(|error| {
-            let what = reader.problem.unwrap_or("request: not valid JSON, byte");
+            let what = reader.problem.unwrap_or(NO_JSON);
             Error::new(Code::Request, what).at(offset(json, error.line(), error.column()))
         })?;
         reader.finish()
@@ -114,6 +120,18 @@ impl<'s> Reader<'s> {
         self.request.row.set(self.schema, id, if twice { Raw::Other } else { raw });
     }
 
+    /// The feature of a name; one that the schema does not know is noted.
+    fn known(&mut self, name: &str, likely: FeatureId) -> Option<FeatureId> {
+        if self.schema.get(likely).is_some_and(|feature| feature.name == name) {
+            return Some(likely);
+        }
+        let id = self.schema.find(name);
+        if id.is_none() {
+            self.unknown(name);
+        }
+        id
+    }
+
     fn unknown(&mut self, name: &str) {
         if self.request.unknown.len() < limits::UNKNOWN_NAMES {
             let end = name.floor_char_boundary(limits::NAME_BYTES);
@@ -162,27 +180,78 @@ impl<'de> Visitor<'de> for &mut Reader<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "features" | "context" => {
-                    self.has_features |= key == "features";
+        while let Some(field) = map.next_key_seed(Key(Field::of))? {
+            match field {
+                Some(Field::Features) => {
+                    self.has_features = true;
                     map.next_value_seed(Values(self))?;
                 }
-                "states" => map.next_value_seed(States(self))?,
-                "decision_id" => {
+                Some(Field::Context) => map.next_value_seed(Values(self))?,
+                Some(Field::States) => map.next_value_seed(States(self))?,
+                Some(Field::DecisionId) => {
                     let text = map.next_value()?;
                     self.request.decision_id = self.text(text)?;
                 }
-                "correlation_id" => {
+                Some(Field::CorrelationId) => {
                     let text = map.next_value()?;
                     self.request.correlation_id = self.text(text)?;
                 }
-                "event_time" => self.request.event_time = map.next_value()?,
-                "counter" => self.request.counter = map.next_value()?,
-                _ => return Err(self.fail("request: unknown field, byte")),
+                Some(Field::EventTime) => self.request.event_time = map.next_value()?,
+                Some(Field::Counter) => self.request.counter = map.next_value()?,
+                None => return Err(self.fail("request: unknown field, byte")),
             }
         }
         Ok(())
+    }
+}
+
+/// The fields of a request.
+#[derive(Clone, Copy)]
+enum Field {
+    Features,
+    Context,
+    States,
+    DecisionId,
+    CorrelationId,
+    EventTime,
+    Counter,
+}
+
+impl Field {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "features" => Self::Features,
+            "context" => Self::Context,
+            "states" => Self::States,
+            "decision_id" => Self::DecisionId,
+            "correlation_id" => Self::CorrelationId,
+            "event_time" => Self::EventTime,
+            "counter" => Self::Counter,
+            _ => return None,
+        })
+    }
+}
+
+/// A key, used where it lies: a copy of each would cost more than reading it.
+struct Key<F>(F);
+
+impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Key<F> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de, T, F: FnOnce(&str) -> T> Visitor<'de> for Key<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<T, E> {
+        Ok((self.0)(name))
     }
 }
 
@@ -205,12 +274,16 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<String>()? {
-            match self.0.schema.find(&name) {
-                Some(id) => map.next_value_seed(Value { reader: self.0, id })?,
+        // Most callers keep to the order of the schema, so the next feature is tried first.
+        let mut next = FeatureId(0);
+        while let Some(known) = map.next_key_seed(Key(|name: &str| self.0.known(name, next)))? {
+            match known {
+                Some(id) => {
+                    map.next_value_seed(Value { reader: self.0, id })?;
+                    next = FeatureId(id.0 + 1);
+                }
                 None => {
                     map.next_value::<IgnoredAny>()?;
-                    self.0.unknown(&name);
                 }
             }
         }

@@ -4,7 +4,7 @@ use crate::ABI_VERSION;
 use crate::action::Action;
 use crate::bundle::{Bundle, BundleDigest, Manifest, Role, Verified};
 use crate::calibrator::Calibrator;
-use crate::decision::{Decision, Event, Setting};
+use crate::decision::{self, Decision, Event, Setting};
 use crate::error::{Code, Error, Result, ensure};
 use crate::features::FeatureRow;
 use crate::golden;
@@ -26,6 +26,8 @@ const ROWS_AT_ONCE: usize = 256;
 pub struct Scorer {
     manifest: Manifest,
     digest: String,
+    /// The members that all records have in common.
+    common: String,
     schema: Schema,
     model: Model,
     calibrator: Calibrator,
@@ -50,9 +52,11 @@ impl Scorer {
         let policy = Policy::parse(bundle.part(Role::Policy), &schema)?;
         let reasons = Reasons::parse(bundle.part(Role::Reasons), &schema)?;
         let golden_rows = golden::check(bundle.part(Role::Golden), &model, &calibrator)?;
+        let (manifest, digest) = (bundle.manifest.clone(), bundle.manifest.digest.to_string());
         Ok(Self {
-            digest: bundle.manifest.digest.to_string(),
-            manifest: bundle.manifest.clone(),
+            common: decision::common(&digest, &manifest.name, &manifest.version, &calibrator.version),
+            digest,
+            manifest,
             schema,
             model,
             calibrator,
@@ -218,10 +222,7 @@ impl Scorer {
             schema: &self.schema,
             policy: &self.policy,
             reasons: (&self.reasons, &reasons),
-            bundle_digest: &self.digest,
-            bundle_name: &self.manifest.name,
-            bundle_version: &self.manifest.version,
-            calibrator_version: &self.calibrator.version,
+            common: &self.common,
         };
         decision.record(setting, row, event)
     }

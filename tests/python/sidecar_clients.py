@@ -26,6 +26,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+import compiled_clients
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "host" / "clients" / "python"))
 
@@ -183,6 +185,20 @@ def check_grpc(address: str, rows: list[dict[str, Any]], decisions: list[Decisio
         same(error.details().startswith("REQUEST: "), True, error.details())
 
 
+def check_compiled(
+    address: str, path: str, rows: list[dict[str, Any]], decisions: list[Decision]
+) -> None:
+    """The Go client over both sockets, the Java client over TCP."""
+    want = [*(decision.action for decision in decisions), "REQUEST 400"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for url in (f"http://{address}", f"unix:{path}"):
+            got = compiled_clients.ask_go(url, folder / "go", rows)
+            same(got or want, want, f"Go over {url}")
+        got = compiled_clients.ask_java(f"http://{address}", folder / "java", rows)
+        same(got or want, want, "Java")
+
+
 def main() -> None:
     """Runs all."""
     tollgate, bundle, trust, rows_path = sys.argv[1:5]
@@ -200,6 +216,7 @@ def main() -> None:
         )
         check_triton(triton_grpc.InferenceServerClient(address), triton_grpc, rows, decisions)
         check_grpc(address, rows, decisions)
+        check_compiled(address, path, rows, decisions)
     print(f"clients: Python, Triton over HTTP and gRPC, plain gRPC agree on {len(rows)} rows "
           f"({time.monotonic() - started:.1f} s)")  # fmt: skip
 

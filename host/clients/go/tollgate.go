@@ -58,7 +58,8 @@ func (p *Problem) Error() string { return fmt.Sprintf("%s [%s, %d]", p.Detail, p
 // New makes a client for http://HOST:PORT or unix:PATH.
 func New(url string, timeout time.Duration) *Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	if path, isUnix := strings.CutPrefix(url, "unix:"); isUnix {
+	if strings.HasPrefix(url, "unix:") {
+		path := strings.TrimPrefix(url, "unix:")
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		}

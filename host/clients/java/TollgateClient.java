@@ -15,6 +15,7 @@ import java.util.regex.Pattern;
 public final class TollgateClient {
     /** The sidecar said no; the code is stable. */
     public static final class Problem extends IOException {
+        private static final long serialVersionUID = 1L;
         public final int status;
         public final String code;
 

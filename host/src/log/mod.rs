@@ -9,5 +9,6 @@ pub mod lane;
 pub mod mask;
 pub mod read;
 mod segment;
+mod sync;
 pub mod verify;
 pub mod writer;

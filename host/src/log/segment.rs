@@ -5,6 +5,7 @@ use super::frame::{self, Kind, MAGIC};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How the name of a segment begins and ends.
@@ -16,18 +17,23 @@ pub(super) struct Segments {
     dir: PathBuf,
     process: String,
     number: u64,
-    file: Option<File>,
+    file: Option<Arc<File>>,
     /// Bytes of the current segment that are known to be whole frames.
     good_bytes: u64,
+    /// Something may stand behind them that a failed write left.
+    is_torn: bool,
+    /// The system said that it lost some of the segment, and will not say so again.
+    is_suspect: bool,
 }
 
 impl Segments {
     pub(super) fn new(dir: &Path, process: String) -> Self {
-        Self { dir: dir.to_owned(), process, number: 0, file: None, good_bytes: 0 }
+        Self { dir: dir.to_owned(), process, number: 0, file: None, good_bytes: 0, is_torn: false, is_suspect: false }
     }
 
-    /// Begins a segment; the current one stays in use if that fails.
-    pub(super) fn open(&mut self, next: &[u64]) -> io::Result<()> {
+    /// Begins a segment and gives back the one before, which is not on the disk yet; that
+    /// stays in use if this fails.
+    pub(super) fn open(&mut self, next: &[u64]) -> io::Result<Option<Arc<File>>> {
         let number = self.number + 1;
         let path = self.dir.join(format!("{PREFIX}{}-{number:06}{SUFFIX}", self.process));
         let mut options = OpenOptions::new();
@@ -43,32 +49,51 @@ impl Segments {
             let _ = fs::remove_file(&path);
             return Err(error);
         }
-        self.sync()?;
-        (self.number, self.file, self.good_bytes) = (number, Some(file), head.len() as u64);
-        Ok(())
+        (self.number, self.good_bytes) = (number, head.len() as u64);
+        (self.is_torn, self.is_suspect) = (false, false);
+        Ok(self.file.replace(Arc::new(file)))
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.good_bytes
+    /// The segment that is written to.
+    pub(super) fn file(&self) -> Option<Arc<File>> {
+        self.file.clone()
     }
 
-    /// Appends whole frames, all or none: what a failed write left behind is cut off.
+    /// The disk failed: the system may call lost pages written from now on, so that nothing
+    /// more goes into this segment.
+    pub(super) fn suspect(&mut self) {
+        self.is_suspect = true;
+    }
+
+    /// Whether the next frames belong into a new segment.
+    pub(super) fn is_over(&self, segment_bytes: u64) -> bool {
+        self.is_suspect || self.good_bytes >= segment_bytes
+    }
+
+    /// Appends whole frames, all or none: what a failed write left behind is cut off, at
+    /// the latest before the next one.
     pub(super) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(mut file) = self.file.as_deref() else { return Err(io::ErrorKind::NotFound.into()) };
+        if self.is_torn {
+            file.set_len(self.good_bytes)?;
+        }
+        self.is_torn = true;
         match file.write_all(frames) {
             Ok(()) => {
                 self.good_bytes += frames.len() as u64;
+                self.is_torn = false;
                 Ok(())
             }
             Err(error) => {
-                file.set_len(self.good_bytes)?;
+                self.is_torn = file.set_len(self.good_bytes).is_err();
                 Err(error)
             }
         }
     }
 
+    /// Waits until the disk has all of the segment.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), File::sync_data)
+        self.file.as_deref().map_or(Ok(()), File::sync_data)
     }
 
     /// Removes the oldest segments beyond a size or an age; 0 means no bound. Says how

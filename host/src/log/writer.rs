@@ -3,6 +3,7 @@
 use super::frame::{self, Kind};
 use super::lane::{Counts, Lane, Lanes};
 use super::segment::Segments;
+use super::sync::Syncer;
 use crate::failure::{Failure, Result};
 use std::io;
 use std::path::PathBuf;
@@ -72,13 +73,16 @@ impl DecisionLog {
         let lanes: Lanes = (0..workers).map(|i| Arc::new(Lane::new(i as u32, options.queue_bytes))).collect();
         let mut segments = Segments::new(&options.dir, process());
         segments.open(&vec![1; workers]).map_err(at)?;
+        let syncer = Syncer::start().map_err(at)?;
         let (stats, stop) = (Arc::<Stats>::default(), Arc::<AtomicBool>::default());
         let run = Writer {
             next: vec![1; workers],
             options,
             lanes: Arc::clone(&lanes),
             segments,
+            syncer,
             pending: Vec::new(),
+            pending_next: (0, 1),
             stats: Arc::clone(&stats),
             synced: Instant::now(),
             unsynced: false,
@@ -130,10 +134,13 @@ struct Writer {
     options: Options,
     lanes: Lanes,
     segments: Segments,
+    syncer: Syncer,
     /// By stream, the next sequence number that is to be written.
     next: Vec<u64>,
     /// What one lane gave and the disk has not taken yet.
     pending: Vec<u8>,
+    /// Its stream, and that stream's next sequence number once it is written.
+    pending_next: (usize, u64),
     stats: Arc<Stats>,
     synced: Instant,
     unsynced: bool,
@@ -147,7 +154,9 @@ impl Writer {
             if stop.load(Ordering::Acquire) {
                 return self.end();
             }
-            let wrote = self.write().and_then(|()| self.rotate());
+            let wrote = self.write();
+            let rotated = self.rotate();
+            let wrote = wrote.and(rotated);
             self.note(&wrote);
             if wrote.is_err() {
                 std::thread::sleep(RETRY);
@@ -162,16 +171,16 @@ impl Writer {
             self.write_pending()?;
             let next = self.lanes[index].take(&mut self.pending);
             if !self.pending.is_empty() {
-                self.next[index] = next;
+                self.pending_next = (index, next);
                 self.write_pending()?;
             }
         }
         let due = self.options.sync_ms != 0 && self.synced.elapsed() >= Duration::from_millis(self.options.sync_ms);
-        if due && self.unsynced {
-            self.segments.sync()?;
+        if due && self.unsynced && self.syncer.is_idle() {
+            self.segments.file().into_iter().for_each(|file| self.syncer.begin(file));
             (self.synced, self.unsynced) = (Instant::now(), false);
         }
-        Ok(())
+        self.syncer.outcome().inspect_err(|_| self.segments.suspect())
     }
 
     fn write_pending(&mut self) -> io::Result<()> {
@@ -182,15 +191,18 @@ impl Writer {
         self.stats.written_bytes.fetch_add(self.pending.len() as u64, Ordering::Relaxed);
         self.unsynced = true;
         self.pending.clear();
+        let (index, next) = self.pending_next;
+        self.next[index] = next;
         Ok(())
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let full = self.segments.bytes() >= self.options.segment_bytes;
-        if full {
-            self.segments.open(&self.next)?;
+        let over = self.segments.is_over(self.options.segment_bytes);
+        if over {
+            let before = self.segments.open(&self.next)?;
+            before.into_iter().for_each(|file| self.syncer.begin(file));
         }
-        if full || self.retained.is_none_or(|at| at.elapsed() > RETAIN_EVERY) {
+        if over || self.retained.is_none_or(|at| at.elapsed() > RETAIN_EVERY) {
             self.retained = Some(Instant::now());
             let removed = self.segments.retain(self.options.retain_bytes, self.options.retain_hours)?;
             self.stats.removed.fetch_add(removed, Ordering::Relaxed);
@@ -241,6 +253,7 @@ impl Writer {
             frame::push(&mut close, Kind::Close, stream, *next, |out| out.extend_from_slice(b"{}"));
         }
         self.segments.append(&close)?;
+        self.syncer.finish()?;
         self.segments.sync()
     }
 }

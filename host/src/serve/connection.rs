@@ -4,7 +4,7 @@
 //! per worker closes those that take too long.
 
 use super::http;
-use super::shared::{Phase, Shared};
+use super::shared::Shared;
 use super::watched_io::{Prefixed, WatchedIo};
 use super::worker::Worker;
 use hyper::server::conn::{http1, http2};
@@ -75,10 +75,33 @@ pub(super) struct State {
     is_http2: Cell<bool>,
     /// Since when it is asked to end.
     left_since: Cell<Option<u64>>,
-    /// Ends the connection after its open requests.
-    leave: Notify,
-    /// Ends it at once.
-    cut: Notify,
+    /// What it is told to do; INVARIANT: `told` is notified with each change.
+    order: Cell<Option<Order>>,
+    told: Notify,
+}
+
+/// What a connection is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    /// To end after its open requests.
+    Leave,
+    /// To end at once.
+    Cut,
+}
+
+impl State {
+    fn tell(&self, order: Order) {
+        if self.order.get() < Some(order) {
+            self.order.set(Some(order));
+            self.told.notify_one();
+        }
+    }
+
+    /// Waits for the next order.
+    async fn told(&self) -> Option<Order> {
+        self.told.notified().await;
+        self.order.get()
+    }
 }
 
 /// Connections of one worker by a number of their own.
@@ -114,11 +137,11 @@ pub(super) fn sweep(worker: &Worker, draining: bool) {
         // Streams without an end, such as watches of health, do not hold up the drain.
         let only_streams = draining && state.requests.get() == 0 && late(state.left_since.get(), STREAMS_END_MS);
         if slow_head || only_streams || late(state.stuck_since.get(), limits.request_ms) {
-            state.cut.notify_one();
+            state.tell(Order::Cut);
         }
         let idle = state.requests.get() == 0 && late(Some(state.idle_since.get()), limits.idle_ms);
         if draining || (idle && state.head_since.get().is_none_or(|_| state.is_http2.get())) {
-            state.leave.notify_one();
+            state.tell(Order::Leave);
         }
     }
 }
@@ -155,8 +178,7 @@ pub(super) async fn serve(worker: Rc<Worker>, arrived: Arrived) {
 async fn speak<I: AsyncRead + AsyncWrite + Unpin + 'static>(worker: &Rc<Worker>, state: &Rc<State>, mut socket: I) {
     let begun = tokio::select! {
         begun = preface(worker, state, &mut socket) => begun,
-        () = state.cut.notified() => return,
-        () = state.leave.notified() => return,
+        _ = state.told() => return,
     };
     let Ok(begun) = begun else { return };
     let is_http2 = begun == PREFACE;
@@ -229,10 +251,8 @@ where
 
 async fn drive(worker: &Worker, state: &State, connection: impl Graceful) {
     let mut connection = pin!(connection);
-    let mut phase = worker.shared.phase.subscribe();
-    let mut left = false;
     loop {
-        tokio::select! {
+        let order = tokio::select! {
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -240,18 +260,13 @@ async fn drive(worker: &Worker, state: &State, connection: impl Graceful) {
                 }
                 return;
             }
-            () = state.cut.notified() => return,
-            () = state.leave.notified(), if !left => {
-                left = true;
-                state.left_since.set(Some(worker.clock_ms()));
-                connection.as_mut().leave();
-            }
-            _ = phase.wait_for(|phase| *phase == Phase::Draining), if !left => {
-                left = true;
-                state.left_since.set(Some(worker.clock_ms()));
-                connection.as_mut().leave();
-            }
+            order = state.told() => order,
+        };
+        if order == Some(Order::Cut) {
+            return;
         }
+        state.left_since.set(Some(worker.clock_ms()));
+        connection.as_mut().leave();
     }
 }
 

@@ -156,7 +156,7 @@ impl Worker {
         match active.filter(|_| self.shared.settings.log.input) {
             // What the guest never read through need not be JSON, nor its fields known.
             Some(active) => {
-                let known = !lost && memchr::memmem::find(record, br#","unknown_features":[],"#).is_some();
+                let known = !lost && super::record::knows_all(record);
                 active.masks.write(asked.json, known, self.shared.hash_key.as_ref(), out);
             }
             None => out.extend_from_slice(b"null"),

@@ -47,6 +47,9 @@ use worker::Worker;
 /// Bytes of the largest key for hashed fields.
 const KEY_BYTES: usize = 4096;
 
+/// Instances beside those of the workers: one that loads a bundle, one to compare it with.
+const SPARE_PLACES: usize = 4;
+
 /// Serves until a signal ends it.
 ///
 /// # Errors
@@ -70,6 +73,8 @@ async fn serve(shared: Arc<Shared>, mut signals: Signals, levels: tracing_setup:
         listeners.push(Listener::open(address).await?);
     }
     let keeper = Keeper::start(&shared).await?;
+    #[cfg(feature = "otlp")]
+    let exporter = metrics::Exporter::start(&shared)?;
     let admin = admin::open(&shared, keeper.commands.clone(), levels).await?;
     let started = (0..shared.workers.len()).map(|index| Worker::start(&shared, index)).collect::<Result<Vec<_>>>()?;
     let workers = started.into_iter().map(|worker| (worker, Arc::new(AtomicUsize::new(0)))).collect();
@@ -96,6 +101,8 @@ async fn serve(shared: Arc<Shared>, mut signals: Signals, levels: tracing_setup:
     drop(admin);
     health.abort();
     end(&shared, crew, keeper).await;
+    #[cfg(feature = "otlp")]
+    let _ = tokio::task::spawn_blocking(|| exporter.map(metrics::Exporter::stop)).await;
     Ok(())
 }
 
@@ -117,17 +124,19 @@ async fn end(shared: &Arc<Shared>, crew: Arc<Crew>, keeper: Keeper) {
 fn prepare(settings: Settings) -> Result<Shared> {
     raise_file_limit();
     let scoring = &settings.scoring;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if scoring.workers == 0 { cores } else { scoring.workers };
+    let strict = scoring.isolation == settings::Isolation::PerRequest;
     let bounds = Bounds {
         memory_bytes: scoring.memory_bytes,
         load_ms: scoring.load_ms.max(1),
         call_ms: scoring.deadline_ms.max(1),
+        places: if strict { (workers + SPARE_PLACES) as u32 } else { 0 },
     };
     let sandbox = match &settings.module {
         None => Sandbox::new(bounds)?,
         Some(path) => Sandbox::with_module(&failure::read(path, limits::BUNDLE_BYTES)?, bounds)?,
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if scoring.workers == 0 { cores } else { scoring.workers };
     let log = settings.log.dir.as_ref().map(|dir| DecisionLog::start(log_options(&settings, dir.clone()), workers));
     let hash_key = settings.log.hash_key_file.as_ref().map(|path| failure::read(path, KEY_BYTES)).transpose()?;
     Ok(Shared {

@@ -3,7 +3,23 @@
 //! The record is the guest's, with a fixed order of fields. Quotes inside its texts are
 //! escaped, so a pattern that begins at an unescaped quote cannot be met inside one.
 
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
+use std::sync::LazyLock;
+
+/// A pattern that is looked for in every record, prepared once.
+type Pattern = LazyLock<Finder<'static>>;
+
+static ACTION: Pattern = LazyLock::new(|| Finder::new(",\"action\":\""));
+static SOURCE: Pattern = LazyLock::new(|| Finder::new(",\"source\":\""));
+static DEGRADED: Pattern = LazyLock::new(|| Finder::new(",\"degraded\":true"));
+static STATES: Pattern = LazyLock::new(|| Finder::new(",\"feature_states\":{"));
+static UNKNOWN: Pattern = LazyLock::new(|| Finder::new("},\"unknown_features\":"));
+static NONE_UNKNOWN: Pattern = LazyLock::new(|| Finder::new(",\"unknown_features\":[],"));
+
+/// Whether a record says that the schema knew every field.
+pub(super) fn knows_all(record: &[u8]) -> bool {
+    NONE_UNKNOWN.find(record).is_some()
+}
 
 /// What was decided, as it stands in a record.
 pub(super) struct Facts<'r> {
@@ -15,14 +31,14 @@ pub(super) struct Facts<'r> {
 
 impl<'r> Facts<'r> {
     pub(super) fn read(record: &'r [u8]) -> Self {
-        let (action, rest) = text_after(record, b",\"action\":\"");
-        let (source, rest) = text_after(rest, b",\"source\":\"");
-        let degraded = memmem::find(rest, b",\"degraded\":true").is_some();
+        let (action, rest) = text_after(record, &ACTION);
+        let (source, rest) = text_after(rest, &SOURCE);
+        let degraded = DEGRADED.find(rest).is_some();
         let states = match degraded {
-            true => after(rest, b",\"feature_states\":{"),
+            true => after(rest, &STATES),
             false => &[],
         };
-        let end = memmem::find(states, b"},\"unknown_features\":").unwrap_or(0);
+        let end = UNKNOWN.find(states).unwrap_or(0);
         Self { action, source, degraded, states: &states[..end] }
     }
 
@@ -35,12 +51,12 @@ impl<'r> Facts<'r> {
     }
 }
 
-fn after<'r>(bytes: &'r [u8], pattern: &[u8]) -> &'r [u8] {
-    memmem::find(bytes, pattern).map_or(&[], |at| &bytes[at + pattern.len()..])
+fn after<'r>(bytes: &'r [u8], pattern: &Pattern) -> &'r [u8] {
+    pattern.find(bytes).map_or(&[], |at| &bytes[at + pattern.needle().len()..])
 }
 
 /// The text behind a pattern, and what follows it.
-fn text_after<'r>(bytes: &'r [u8], pattern: &[u8]) -> (&'r [u8], &'r [u8]) {
+fn text_after<'r>(bytes: &'r [u8], pattern: &Pattern) -> (&'r [u8], &'r [u8]) {
     let rest = after(bytes, pattern);
     let (text, rest) = rest.split_at(memchr::memchr(b'"', rest).unwrap_or(0));
     (text, rest)

@@ -11,6 +11,9 @@ pub struct Settings {
     pub bundle: String,
     /// Files with the public keys, one of which must have signed the bundle.
     pub trust: Vec<PathBuf>,
+    /// Certificates (PEM) that `https://` sources are checked against, in place of those of
+    /// the system.
+    pub ca_file: Option<PathBuf>,
     /// `HOST:PORT` or `unix:PATH`; HTTP/1.1, HTTP/2 and gRPC on each.
     pub listen: Vec<String>,
     /// Where the last good bundle is kept; without it a start needs the source.
@@ -31,6 +34,8 @@ pub struct Settings {
     pub log: Log,
     /// The sidecar's own messages, on standard error.
     pub logging: Logging,
+    /// Metrics for a collector of OpenTelemetry.
+    pub otlp: Otlp,
     /// How the sidecar ends.
     pub shutdown: Shutdown,
 }
@@ -49,6 +54,9 @@ pub struct Scoring {
     pub memory_bytes: usize,
     /// `reuse`: an instance a worker. `per-request`: a fresh one for each request.
     pub isolation: Isolation,
+    /// How long a worker looks for the next request without sleeping, in microseconds. To
+    /// wake a thread takes longer than to decide, so this buys latency with processor time.
+    pub spin_us: u64,
 }
 
 /// What an instance serves.
@@ -146,6 +154,19 @@ pub struct Logging {
     pub level: String,
 }
 
+/// Metrics for a collector of OpenTelemetry, in builds with the feature `otlp`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Otlp {
+    /// Where the collector takes OTLP over gRPC, such as `http://127.0.0.1:4317`; without it
+    /// nothing is sent.
+    pub endpoint: Option<String>,
+    /// How often everything is sent.
+    pub interval_ms: u64,
+    /// What this service is called there.
+    pub service: String,
+}
+
 /// How the sidecar ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -161,6 +182,7 @@ impl Default for Settings {
         Self {
             bundle: String::new(),
             trust: Vec::new(),
+            ca_file: None,
             listen: vec!["127.0.0.1:8080".into()],
             state_dir: None,
             poll_ms: 5_000,
@@ -171,6 +193,7 @@ impl Default for Settings {
             admin: Admin::default(),
             log: Log::default(),
             logging: Logging::default(),
+            otlp: Otlp::default(),
             shutdown: Shutdown::default(),
         }
     }
@@ -178,7 +201,14 @@ impl Default for Settings {
 
 impl Default for Scoring {
     fn default() -> Self {
-        Self { workers: 0, deadline_ms: 100, load_ms: 20_000, memory_bytes: 512 << 20, isolation: Isolation::Reuse }
+        Self {
+            workers: 0,
+            deadline_ms: 100,
+            load_ms: 20_000,
+            memory_bytes: 512 << 20,
+            isolation: Isolation::Reuse,
+            spin_us: 0,
+        }
     }
 }
 
@@ -220,6 +250,12 @@ impl Default for Log {
 impl Default for Logging {
     fn default() -> Self {
         Self { level: "info".into() }
+    }
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self { endpoint: None, interval_ms: 10_000, service: "tollgate".into() }
     }
 }
 

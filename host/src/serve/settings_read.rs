@@ -51,7 +51,7 @@ pub fn shown(settings: &Settings) -> Result<String> {
 fn is_setting(name: &str) -> bool {
     let known = Value::try_from(Settings::default()).ok();
     let first = name.split('.').next().unwrap_or_default();
-    let optional = ["state_dir", "fallback_action", "module"];
+    let optional = ["state_dir", "fallback_action", "module", "ca_file"];
     optional.contains(&first) || known.is_some_and(|known| known.get(first).is_some())
 }
 
@@ -69,7 +69,7 @@ fn at_home(table: &mut Table, file: &Path) {
         Value::Array(values) => values.iter_mut().for_each(fix),
         value => fix(value),
     };
-    for key in ["bundle", "trust", "state_dir", "module"] {
+    for key in ["bundle", "trust", "ca_file", "state_dir", "module"] {
         table.get_mut(key).into_iter().for_each(fix_all);
     }
     for (section, key) in [("log", "dir"), ("log", "hash_key_file"), ("admin", "token_file")] {
@@ -123,6 +123,15 @@ fn check(settings: &Settings) -> Result<()> {
     }
     if scoring.workers > 1024 || !(1 << 20..=4 << 30).contains(&scoring.memory_bytes) {
         return wrong("scoring.workers is at most 1024, scoring.memory_bytes 1 MiB to 4 GiB");
+    }
+    if scoring.spin_us > 1_000_000 {
+        return wrong("scoring.spin_us is at most 1000000");
+    }
+    if settings.otlp.interval_ms < 100 {
+        return wrong("otlp.interval_ms is at least 100");
+    }
+    if settings.otlp.endpoint.is_some() && !cfg!(feature = "otlp") {
+        return wrong("otlp.endpoint needs a build with the feature: cargo build --release --features otlp");
     }
     if settings.fallback_action.as_deref().is_some_and(|action| !["allow", "challenge"].contains(&action)) {
         return wrong("fallback_action is allow or challenge");

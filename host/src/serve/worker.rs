@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 /// How often connections are looked over for clients that take too long.
@@ -36,6 +36,9 @@ pub(super) struct Worker {
     /// Time since the worker began, as of the last sweep.
     pub(super) begun: Instant,
     generation: Cell<u64>,
+    /// When a request came last, for [`stay_awake`].
+    asked: Cell<Instant>,
+    wanted: Notify,
 }
 
 thread_local! {
@@ -88,7 +91,17 @@ impl Worker {
             open: RefCell::default(),
             begun: Instant::now(),
             generation: Cell::new(0),
+            asked: Cell::new(Instant::now()),
+            wanted: Notify::new(),
             shared,
+        }
+    }
+
+    /// A request came: others may follow soon.
+    pub(super) fn note_asked(&self, at: Instant) {
+        if self.shared.settings.scoring.spin_us > 0 {
+            self.asked.set(at);
+            self.wanted.notify_one();
         }
     }
 
@@ -117,9 +130,11 @@ fn run(shared: Arc<Shared>, index: usize, mut arriving: mpsc::UnboundedReceiver<
     worker.warm();
     local.block_on(&runtime, async {
         tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+        tokio::task::spawn_local(stay_awake(Rc::clone(&worker)));
         while let Some(arrived) = arriving.recv().await {
             tokio::task::spawn_local(connection::serve(Rc::clone(&worker), arrived));
         }
+        connection::sweep(&worker, true);
         let limit = Duration::from_millis(worker.shared.settings.shutdown.drain_ms);
         let ended = async {
             while !worker.open.borrow().is_empty() {
@@ -141,5 +156,17 @@ async fn sweep(worker: Rc<Worker>) {
         worker.warm();
         let draining = worker.shared.phase() == Phase::Draining;
         connection::sweep(&worker, draining);
+    }
+}
+
+/// Keeps the thread from sleeping for a while after each request: each turn of this task
+/// looks for what has arrived, without waiting for it.
+async fn stay_awake(worker: Rc<Worker>) {
+    let spin = Duration::from_micros(worker.shared.settings.scoring.spin_us);
+    loop {
+        worker.wanted.notified().await;
+        while worker.asked.get().elapsed() < spin {
+            tokio::task::yield_now().await;
+        }
     }
 }

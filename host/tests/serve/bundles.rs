@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Builds the signup bundle once more as another version; returns its digest.
 fn another(shop: &Workshop, version: &str) -> String {
@@ -79,17 +80,25 @@ fn bad_bundles_change_nothing() {
     bad.push(vec![0; 70 << 20]);
     let looks = |name: &str| sidecar.metric(&format!("tollgate_bundle_reloads_total{{outcome=\"{name}\"}}"));
     let row = &rows(&shop)[0];
+    let decide = |times: &mut Vec<Duration>| {
+        let begun = Instant::now();
+        assert_eq!(sidecar.decide(row)["bundle_digest"], digest.as_str());
+        times.push(begun.elapsed());
+    };
+    let (mut before, mut during) = (Vec::new(), Vec::new());
+    (0..500).for_each(|_| decide(&mut before));
     for bytes in bad {
-        let before = looks("refused") + looks("unreachable");
+        let looked = looks("refused") + looks("unreachable");
         shop.write("aside", bytes);
         std::fs::rename(shop.path("aside"), shop.path("signup.tollgate")).expect("moved");
         // Decisions go on while the bad one is looked at.
         until("it is looked at", || {
-            assert_eq!(sidecar.decide(row)["bundle_digest"], digest.as_str());
-            looks("refused") + looks("unreachable") > before
+            decide(&mut during);
+            looks("refused") + looks("unreachable") > looked
         });
     }
     assert_eq!(looks("swapped"), 1.0);
+    println!("p99 of a decision before the storm {:?}, in it {:?}", p99(&mut before), p99(&mut during));
     // It stays so while the bad one stands there, however often it is looked at.
     let unchanged = looks("unchanged");
     shop.write("aside", &good[..good.len() - 1]);
@@ -102,12 +111,20 @@ fn bad_bundles_change_nothing() {
     until("a good one is taken", || sidecar.metric("tollgate_bundle_source_failing") == 0.0);
 }
 
+fn p99(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times[(times.len() * 99 / 100).min(times.len() - 1)]
+}
+
 #[test]
 fn swaps_under_load_fail_no_request_and_keep_memory_flat() {
     let shop = shop();
     let digests = [another(&shop, "2"), another(&shop, "3")];
     place(&shop, "2.tollgate", "in.tollgate");
-    let sidecar = Sidecar::with(&shop, &format!("--bundle in.tollgate {FAST} --set poll_ms=10 --log-dir log"));
+    let sidecar = Sidecar::with(
+        &shop,
+        &format!("--bundle in.tollgate {FAST} --set poll_ms=10 --log-dir log --set log.retain_bytes=0"),
+    );
     let row = rows(&shop)[0].clone();
     let stop = AtomicBool::new(false);
     let asked = AtomicUsize::new(0);
@@ -117,7 +134,7 @@ fn swaps_under_load_fail_no_request_and_keep_memory_flat() {
             // On one connection, so that a request that fails is seen and not tried again.
             scope.spawn(|| keep_asking(&sidecar, &row, &digests, &stop, &asked));
         }
-        let total = rounds(150, 20_000);
+        let total = rounds(150, 5_000);
         for round in 0..total {
             place(&shop, ["3.tollgate", "2.tollgate"][round % 2], "in.tollgate");
             until("the swap", || {
@@ -134,11 +151,14 @@ fn swaps_under_load_fail_no_request_and_keep_memory_flat() {
     assert_eq!(sidecar.metric("tollgate_requests_total{endpoint=\"decide\",code=\"5xx\"}"), 0.0);
     // 10 %, and what an allocator may keep in a process of this size.
     assert!(memory[1] < memory[0] * 1.1 + 8.0, "MiB: {memory:?}");
+    // What a slow disk had no room for is declared; nothing else is missing.
+    let dropped = sidecar.metric("tollgate_log_dropped_total") as usize;
+    println!("MiB: {memory:?}; {} decisions, {dropped} of them declared lost", asked.load(Ordering::Relaxed));
     let mut sidecar = sidecar;
     assert!(sidecar.stop().success());
     let report = shop.run("log verify log --json").expect(0).json();
-    assert_eq!(report["decisions"], asked.load(Ordering::Relaxed));
-    assert_eq!((&report["declared_lost"], &report["unclosed"]), (&0.into(), &0.into()));
+    assert_eq!(report["decisions"], asked.load(Ordering::Relaxed) - dropped);
+    assert_eq!((&report["declared_lost"], &report["unclosed"]), (&dropped.into(), &0.into()));
 }
 
 /// Asks on one connection until told to stop; each answer has to be good.
@@ -233,7 +253,7 @@ fn killed_at_any_moment_it_starts_with_the_old_or_the_new() {
         assert!(digests.contains(&sidecar.digest()), "round {round}");
         place(&shop, ["3.tollgate", "2.tollgate"][round % 2], "in.tollgate");
         // Somewhere between before, during and after the swap.
-        std::thread::sleep(std::time::Duration::from_micros((round as u64 * 1_700) % 20_000));
+        std::thread::sleep(Duration::from_micros((round as u64 * 1_700) % 20_000));
         sidecar.kill();
         // Without the source, what was kept has to serve.
         let line = format!("--bundle no-source --state-dir state {FAST}");

@@ -139,7 +139,7 @@ fn a_killed_process_leaves_a_log_that_can_be_read() {
 }
 
 /// A sidecar whose files may not grow beyond some KiB: to the writer, a full disk.
-fn cramped(shop: &Workshop, kib: u32, line: &str) -> Sidecar {
+pub fn cramped(shop: &Workshop, kib: u32, line: &str) -> Sidecar {
     let mut command = Command::new("bash");
     let tollgate = env!("CARGO_BIN_EXE_tollgate");
     let serve = "serve --bundle signup.tollgate --trust k.pub --workers 1 --listen 127.0.0.1:0 --log-dir log";
@@ -153,7 +153,7 @@ fn cramped(shop: &Workshop, kib: u32, line: &str) -> Sidecar {
 }
 
 /// Lets the files grow again; says whether this system can.
-fn relieve(sidecar: &Sidecar) -> bool {
+pub fn relieve(sidecar: &Sidecar) -> bool {
     let pid = sidecar.pid().to_string();
     let done = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
     let done = done.is_ok_and(|status| status.success());

@@ -9,11 +9,14 @@
 mod admin;
 mod answers;
 mod bundles;
+mod clocks;
+mod disk;
 mod faults;
 mod faulty;
 mod logs;
 mod sidecar;
 mod slow;
+mod tls;
 #[path = "../workshop/mod.rs"]
 mod workshop;
 

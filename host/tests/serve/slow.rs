@@ -4,6 +4,7 @@ use crate::rounds;
 use crate::sidecar::{Sidecar, again, connect, exchange, request, rows, shop, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 /// Whether the server has closed a connection.
 fn is_closed(socket: &mut TcpStream) -> bool {
@@ -107,22 +108,50 @@ fn requests_beyond_the_limit_are_shed_and_health_is_not() {
     sidecar.decide(body);
 }
 
+/// How many connections this process may hold beside what it needs itself.
+fn most_connections(wanted: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let most = getrlimit(Resource::Nofile).current.map_or(wanted, |most| most as usize).saturating_sub(500);
+    if most < wanted {
+        eprintln!("{most} connections and not {wanted}: this system allows no more open files");
+    }
+    wanted.min(most)
+}
+
 #[test]
-fn many_connections_at_a_time_are_served() {
+fn ten_thousand_connections_are_served_and_health_answers() {
     let shop = shop();
-    let sidecar = Sidecar::start(&shop, "");
+    let sidecar = Sidecar::start(&shop, "--set limits.connections=10500 --set limits.requests=12000");
+    let count = most_connections(10_000);
     let row = &rows(&shop)[0];
     let request = format!("POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{row}", row.len());
-    let mut all: Vec<TcpStream> = (0..rounds(300, 9000)).map(|_| again(|| connect(&sidecar.address))).collect();
-    for socket in &mut all {
+    let mut all: Vec<TcpStream> = (0..count).map(|_| again(|| connect(&sidecar.address))).collect();
+    until("all are open", || sidecar.metric("tollgate_connections") >= count as f64);
+    let mut times = Vec::new();
+    let mut health = |sidecar: &Sidecar| {
+        let begun = Instant::now();
+        sidecar.get("/livez").expect(200);
+        times.push(begun.elapsed());
+    };
+    (0..200).for_each(|_| health(&sidecar));
+    // All ask, and health is answered between.
+    for (index, socket) in all.iter_mut().enumerate() {
         socket.write_all(request.as_bytes()).expect("sent");
+        if index % 100 == 0 {
+            health(&sidecar);
+        }
     }
-    sidecar.get("/livez").expect(200);
     for socket in &mut all {
         let mut start = [0; 15];
         socket.read_exact(&mut start).expect("an answer");
         assert_eq!(&start, b"HTTP/1.1 200 OK");
     }
+    assert_eq!(sidecar.metric("tollgate_connections_refused_total"), 0.0);
+    times.sort();
+    let (half, most) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{count} connections: health answered {} times, p50 {half:?}, at most {most:?}", times.len());
 }
 
 #[test]

@@ -72,12 +72,27 @@ def wait_for(url: str, child: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def tollgate(binary: Path, folder: Path, cpu: int) -> Iterator[Server]:
+def echo(load: Path, folder: Path, cpu: int) -> Iterator[str]:
+    """What answers on a Unix socket without doing anything."""
+    path = folder / "echo.sock"
+    with subprocess.Popen(["taskset", "-c", str(cpu), str(load), "echo", str(path)]) as child:
+        try:
+            while not path.exists():
+                time.sleep(0.05)
+            yield f"unix:{path}"
+        finally:
+            child.terminate()
+
+
+@contextmanager
+def tollgate(
+    binary: Path, folder: Path, cpu: int, name: str = "tollgate", more: tuple[str, ...] = ()
+) -> Iterator[Server]:
     """The sidecar with its log on, over TCP and a Unix socket."""
     port = free_port()
     command = [str(binary), "serve", "--bundle", "signup.tollgate", "--trust", "signup.pub"]
-    command += ["--listen", f"127.0.0.1:{port}", "--listen", "unix:tollgate.sock"]
-    command += ["--log-dir", "log", "--workers", "1"]
+    command += ["--listen", f"127.0.0.1:{port}", "--listen", f"unix:{name}.sock"]
+    command += ["--log-dir", f"log-{name}", "--workers", "1", *more]
     with process(command, cpu, folder, f"http://127.0.0.1:{port}/readyz"):
         label = "Tollgate, log on"
         yield Server("tollgate", label, f"127.0.0.1:{port}", "/v1/decide", "json", peer=False)

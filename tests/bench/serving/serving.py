@@ -129,6 +129,14 @@ class Bench:
             [str(self.arguments.load), "in-process", bundle, trust, home, str(self.seconds)]
         )
         unix = self.at_rate(server, 0, f"unix:{self.folder / 'tollgate.sock'}")
+        awake = ("awake", ("--set", "scoring.spin_us=200"))
+        with servers.tollgate(self.arguments.tollgate, self.folder, SERVER_CPU, *awake) as other:
+            awake_us = self.at_rate(other, 0, f"unix:{self.folder / 'awake.sock'}")["p50_us"]
+        with servers.echo(self.arguments.load, self.folder, SERVER_CPU) as target:
+            echo_us = self.at_rate(server, 0, target)["p50_us"]
+        strict = ("strict", ("--set", "scoring.isolation=per-request"))
+        with servers.tollgate(self.arguments.tollgate, self.folder, SERVER_CPU, *strict) as other:
+            strict_rate = peak(other, self.folder, self.seconds)["per_second"]
         inside_us = json.loads(inside)["p50_us"]
         return {
             "half_load_p99_us": quantile(counts, 0.99),
@@ -136,6 +144,9 @@ class Bench:
             "in_process_p50_us": inside_us,
             "unix_p50_us": unix["p50_us"],
             "unix_added_p50_us": unix["p50_us"] - inside_us,
+            "unix_awake_added_p50_us": awake_us - inside_us,
+            "unix_echo_p50_us": echo_us,
+            "strict_per_second": strict_rate,
         }
 
 
@@ -183,6 +194,11 @@ def markdown(results: dict[str, Any]) -> str:
         f"| a decision in process, p50 | {only['in_process_p50_us']:.1f} |",
         f"| over a Unix socket, one connection, p50 | {only['unix_p50_us']:.1f} |",
         f"| what the socket adds | {only['unix_added_p50_us']:.1f} |",
+        f"| the same with `spin_us = 200` | {only['unix_awake_added_p50_us']:.1f} |",
+        f"| over a Unix socket to what only echoes, p50 | {only['unix_echo_p50_us']:.1f} |",
+        "",
+        "In strict mode, a fresh instance for each request, the sidecar makes "
+        f"{only['strict_per_second']:,.0f} decisions a second.",
         "",
         f"Medians of {results['rounds']} rounds in turns; {CONNECTIONS} connections, keep-alive. "
         "The requests are the signup example's test period as it comes: about 94 % allow, and "

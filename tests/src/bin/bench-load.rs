@@ -4,6 +4,8 @@
 //! `bench-load TARGET PATH REQUESTS CONNECTIONS RATE SECONDS [CONTENT_TYPE]` with TARGET
 //! `HOST:PORT` or `unix:PATH`; rate 0 asks again at once.
 //! `bench-load in-process BUNDLE TRUST REQUESTS SECONDS`.
+//! `bench-load echo PATH` listens on a Unix socket and answers each request with so many
+//! bytes as a record has: what a round trip takes without any server.
 //! REQUESTS is a file with a body a line. Prints one object of JSON.
 
 use std::io::{self, Read, Write};
@@ -29,6 +31,7 @@ fn main() {
         ["in-process", bundle, trust, requests, seconds] => {
             (in_process(bundle, trust, requests, number(seconds)), number(seconds))
         }
+        ["echo", path] => return echo(path),
         [target, path, requests, connections, rate, seconds, ref kind @ ..] => {
             let kind = kind.first().copied().unwrap_or("application/json");
             let requests: Vec<Vec<u8>> = lines(requests).iter().map(|body| request(path, kind, body)).collect();
@@ -131,6 +134,16 @@ fn answer(socket: &mut impl Read, buffer: &mut [u8]) {
             };
         }
         return;
+    }
+}
+
+fn echo(path: &str) {
+    let listener = std::os::unix::net::UnixListener::bind(path).expect("a socket");
+    let answer = [&b"HTTP/1.1 200 OK\r\ncontent-length: 1200\r\n\r\n"[..], &[b'x'; 1200]].concat();
+    for mut socket in listener.incoming().map_while(Result::ok) {
+        let mut buffer = [0; 1 << 16];
+        // A request comes in one piece: the socket's buffer holds many.
+        while socket.read(&mut buffer).is_ok_and(|read| read > 0) && socket.write_all(&answer).is_ok() {}
     }
 }
 

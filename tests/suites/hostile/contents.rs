@@ -154,3 +154,24 @@ fn a_missing_value_may_never_block() {
     policy.set(2, Cbor::Uint(2));
     check(&Forged::with("policy", &policy), Code::Policy);
 }
+
+#[test]
+fn ways_to_log_that_there_are_not() {
+    // Full is written as nothing; 1 to 3 are hashed, truncated, dropped.
+    for number in [1, 2, 3] {
+        let mut schema = forge::schema();
+        schema.get_mut(0).items()[0].set(10, Cbor::Uint(number));
+        let file = Forged::with("schema", &schema).file();
+        Wasmtime::new(Bounds::default()).load(&file, &public(1), None, None).expect("a way to log");
+    }
+    for number in [0, 4, 255, u64::from(u32::MAX)] {
+        let mut schema = forge::schema();
+        schema.get_mut(0).items()[0].set(10, Cbor::Uint(number));
+        check(&Forged::with("schema", &schema), Code::Schema);
+    }
+    for odd in [Cbor::Uint(1 << 32), Cbor::text("drop"), Cbor::Float(1.0), Cbor::Bytes(vec![1]), Cbor::Array(vec![])] {
+        let mut schema = forge::schema();
+        schema.get_mut(0).items()[0].set(10, odd);
+        check(&Forged::with("schema", &schema), Code::Malformed);
+    }
+}

@@ -86,7 +86,7 @@ struct Work {
 
 impl Work {
     fn new(shared: Arc<Shared>) -> Result<Self> {
-        let source = Source::parse(&shared.settings.bundle)?;
+        let source = Source::parse(&shared.settings.bundle, shared.settings.ca_file.as_deref())?;
         let disk = Disk::open(shared.settings.state_dir.as_deref())?;
         let keys = read_keys(&shared)?;
         Ok(Self { held: disk.held(), shared, source, disk, keys, previous: None, generation: 0, refused: false })
@@ -151,7 +151,7 @@ impl Work {
         match &outcome {
             Ok(name) => self.shared.reloaded(name, self.refused),
             Err(failure) => {
-                let unreachable = ["IO", "UNREACHABLE", "NO_BUNDLE"].contains(&failure.code);
+                let unreachable = ["IO", "UNREACHABLE", "TLS", "NO_BUNDLE"].contains(&failure.code);
                 self.shared.reloaded(if unreachable { "unreachable" } else { "refused" }, true);
                 tracing::error!(code = failure.code, "the bundle stays as it is: {}", failure.message);
             }

@@ -16,7 +16,7 @@ const ENDING: &str = "tollgate";
 /// A place that bundles come from.
 pub(super) enum Source {
     Path { path: PathBuf, seen: Option<Seen> },
-    Url { url: Uri, tag: Option<HeaderValue> },
+    Url { url: Uri, ca_file: Option<PathBuf>, tag: Option<HeaderValue> },
 }
 
 /// How a file looked when it was read last.
@@ -31,14 +31,14 @@ pub(super) struct Seen {
 
 impl Source {
     /// # Errors
-    /// `SETTINGS` for a URL that is none of http or https.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    /// `USAGE` for a URL that is none of http or https.
+    pub(super) fn parse(text: &str, ca_file: Option<&Path>) -> Result<Self> {
         if !text.contains("://") {
             return Ok(Self::Path { path: text.into(), seen: None });
         }
         let url: Uri = text.parse().map_err(|error| Failure::usage(format!("bundle: {text} is no URL: {error}")))?;
         client::check(&url)?;
-        Ok(Self::Url { url, tag: None })
+        Ok(Self::Url { url, ca_file: ca_file.map(Path::to_owned), tag: None })
     }
 
     /// What is there, if it changed since it was looked at last.
@@ -56,7 +56,7 @@ impl Source {
                 *seen = Some(now);
                 Ok(Some(bytes))
             }
-            Self::Url { url, tag } => download(url, tag),
+            Self::Url { url, ca_file, tag } => download(url, ca_file.as_deref(), tag),
         }
     }
 
@@ -97,14 +97,15 @@ fn look(path: &Path) -> Result<Seen> {
     newest.ok_or_else(|| Failure::refused("NO_BUNDLE", format!("{}: no file ends in .{ENDING}", path.display())))
 }
 
-fn download(url: &Uri, tag: &mut Option<HeaderValue>) -> Result<Option<Vec<u8>>> {
+fn download(url: &Uri, ca_file: Option<&Path>, tag: &mut Option<HeaderValue>) -> Result<Option<Vec<u8>>> {
     let unreachable = |what: String| Failure::refused("UNREACHABLE", format!("{url}: {what}"));
     let mut request = Request::get(url.clone());
     if let Some(tag) = tag.as_ref() {
         request = request.header(IF_NONE_MATCH, tag.clone());
     }
     let request = request.body(bytes::Bytes::new()).map_err(|error| unreachable(error.to_string()))?;
-    let answer = client::blocking(url, request, FETCH, limits::BUNDLE_BYTES).map_err(|failure| failure.within(url))?;
+    let answer = client::blocking(url, ca_file, request, FETCH, limits::BUNDLE_BYTES);
+    let answer = answer.map_err(|failure| failure.within(url))?;
     match answer.status() {
         StatusCode::NOT_MODIFIED => Ok(None),
         StatusCode::OK => {

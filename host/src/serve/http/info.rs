@@ -20,7 +20,10 @@ pub(super) fn get(call: &Call, head: &Parts, path: &str) -> Answer {
     match path {
         "/livez" => Ok(json_answer(r#"{"status":"alive"}"#)),
         "/readyz" => readiness(call),
-        "/metrics" => Ok(typed("text/plain; version=0.0.4; charset=utf-8", metrics::render(&call.worker.shared))),
+        "/metrics" => Ok(typed(
+            "text/plain; version=0.0.4; charset=utf-8",
+            metrics::render(&metrics::collect(&call.worker.shared)),
+        )),
         "/v1/schema" => schema(call, head),
         "/openapi.json" => Ok(json_answer(OPENAPI)),
         _ => Err(Problem::not_found(format!("nothing is at {path}; /openapi.json lists what is"))),

@@ -43,6 +43,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let arrived = Instant::now();
+    worker.note_asked(arrived);
     let open = Open::begin(Rc::clone(&worker), state);
     let (endpoint, exempt) = endpoint(&request);
     let call = Call { correlation: worker.ids.of(request.headers()), worker, arrived, endpoint };

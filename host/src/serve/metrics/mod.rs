@@ -1,10 +1,16 @@
 //! What the sidecar counts. Each worker counts for itself, so that counting costs no
 //! contention; whoever reads adds up.
 
+mod families;
 mod histogram;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod text;
 
+pub(super) use families::collect;
 pub(super) use histogram::Histogram;
+#[cfg(feature = "otlp")]
+pub(super) use otlp::Exporter;
 pub(super) use text::render;
 
 use crate::fallback::Reason;
