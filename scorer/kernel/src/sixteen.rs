@@ -28,7 +28,6 @@ struct Choices {
     second: [Lanes; 2],
     third: [Lanes; 4],
     fourth: [Lanes; 8],
-    fifth: [Lanes; 16],
 }
 
 /// Working memory: per sixteen trees the outcomes of the first levels.
@@ -58,9 +57,8 @@ impl Choices {
     #[inline]
     fn all(number: u8) -> Self {
         let (all, none) = (Lanes::all(number), Lanes::all(0));
-        let mut choices =
-            Self { first: [all], second: [none; _], third: [none; _], fourth: [none; _], fifth: [none; _] };
-        (choices.second[0], choices.third[0], choices.fourth[0], choices.fifth[0]) = (all, all, all, all);
+        let mut choices = Self { first: [all], second: [none; _], third: [none; _], fourth: [none; _] };
+        (choices.second[0], choices.third[0], choices.fourth[0]) = (all, all, all);
         choices
     }
 
@@ -71,8 +69,7 @@ impl Choices {
             0 => &mut self.first,
             1 => &mut self.second,
             2 => &mut self.third,
-            3 => &mut self.fourth,
-            _ => &mut self.fifth,
+            _ => &mut self.fourth,
         };
         let mut change = [0; LANES];
         change[tree % LANES] = bits;
@@ -84,7 +81,7 @@ impl Choices {
     }
 }
 
-/// Takes trees through five levels; `places` become four times their ways out.
+/// Takes trees through the levels; `places` become four times their ways out.
 pub(crate) fn down<const TABLES: usize>(
     sixteens: &[Sixteen],
     ranks: &[Lanes; TABLES],
@@ -92,10 +89,10 @@ pub(crate) fn down<const TABLES: usize>(
     places: &mut Places,
 ) {
     three_levels(sixteens, ranks, first);
-    two_levels(sixteens, ranks, first, places);
+    fourth_level(sixteens, ranks, first, places);
 }
 
-/// The first three levels; the others are a pass of their own, since compilers load what a
+/// The first three levels; the fourth is a pass of its own, since compilers load what a
 /// pass needs first, and it must fit into registers.
 #[inline(never)]
 fn three_levels<const TABLES: usize>(sixteens: &[Sixteen], ranks: &[Lanes; TABLES], outcomes: &mut FirstOutcomes) {
@@ -109,7 +106,7 @@ fn three_levels<const TABLES: usize>(sixteens: &[Sixteen], ranks: &[Lanes; TABLE
 }
 
 #[inline(never)]
-fn two_levels<const TABLES: usize>(
+fn fourth_level<const TABLES: usize>(
     sixteens: &[Sixteen],
     ranks: &[Lanes; TABLES],
     outcomes: &FirstOutcomes,
@@ -120,11 +117,8 @@ fn two_levels<const TABLES: usize>(
         let [first, second, third] = *outcomes;
         let eight = |of: &[Lanes], at: usize| four(of, at, first, second).flip(third, four(of, at + 4, first, second));
         let fourth = eight(&slots.fourth, 0).look_up(ranks).greater(eight(&limits.fourth, 0));
-        let sixteen = |of: &[Lanes; 16]| eight(of, 0).flip(fourth, eight(of, 8));
-        let fifth = sixteen(&slots.fifth).look_up(ranks).greater(sixteen(&limits.fifth));
-        let place = Lanes::all(0).flip(first, Lanes::all(4 * 16)).flip(second, Lanes::all(4 * 8));
-        let place = place.flip(third, Lanes::all(4 * 4)).flip(fourth, Lanes::all(4 * 2));
-        *places = place.flip(fifth, Lanes::all(4)).bytes();
+        let place = Lanes::all(0).flip(first, Lanes::all(4 * 8)).flip(second, Lanes::all(4 * 4));
+        *places = place.flip(third, Lanes::all(4 * 2)).flip(fourth, Lanes::all(4)).bytes();
     }
 }
 

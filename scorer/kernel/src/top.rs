@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 /// Trees of a group, at the most: a power of two so that places are masked, not checked.
 pub(crate) const GROUP: usize = 512;
 /// Levels that every tree of a group has.
-pub(crate) const LEVELS: usize = 5;
+pub(crate) const LEVELS: usize = 4;
 /// Ways out of the levels of a tree.
 pub(crate) const EXITS: usize = 1 << LEVELS;
 
@@ -44,7 +44,6 @@ pub(crate) struct Levels {
     second: [u16; 2 * GROUP],
     third: [u16; 4 * GROUP],
     fourth: [u16; 8 * GROUP],
-    fifth: [u16; 16 * GROUP],
 }
 
 impl Top {
@@ -111,13 +110,7 @@ impl Levels {
     #[inline]
     fn new() -> Box<Self> {
         let never = NEVER as u16;
-        Box::new(Self {
-            first: [never; _],
-            second: [never; _],
-            third: [never; _],
-            fourth: [never; _],
-            fifth: [never; _],
-        })
+        Box::new(Self { first: [never; _], second: [never; _], third: [never; _], fourth: [never; _] })
     }
 
     #[inline]
@@ -126,8 +119,7 @@ impl Levels {
             0 => &mut self.first,
             1 => &mut self.second,
             2 => &mut self.third,
-            3 => &mut self.fourth,
-            _ => &mut self.fifth,
+            _ => &mut self.fourth,
         }
     }
 
@@ -148,9 +140,8 @@ impl Levels {
         };
         each(|levels, row, tree, _| one_down(&levels.second, row, one_down(&levels.first, row, tree)) % 4);
         each(|levels, row, tree, place| {
-            one_down(&levels.fourth, row, one_down(&levels.third, row, 4 * tree + place)) % 16
+            one_down(&levels.fourth, row, one_down(&levels.third, row, 4 * tree + place)) % EXITS * 4
         });
-        each(|levels, row, tree, place| one_down(&levels.fifth, row, 16 * tree + place) % EXITS * 4);
     }
 }
 
