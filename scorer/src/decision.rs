@@ -39,6 +39,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) policy: &'a Policy,
     pub(crate) reasons: (&'a Reasons, &'a [Reason]),
+    /// Contributions come from a sample.
+    pub(crate) approximate: bool,
     pub(crate) bundle_digest: &'a str,
     pub(crate) bundle_name: &'a str,
     pub(crate) bundle_version: &'a str,
@@ -101,7 +103,7 @@ impl Decision {
         let segment = self.segment.and_then(|index| setting.policy.segments.get(index));
         json.text_or_null("segment", segment.map(|segment| segment.name.as_str()));
         let (reasons, found) = setting.reasons;
-        reasons.write(&mut json, found, false);
+        reasons.write(&mut json, found, false, setting.approximate);
         // Rules, overrides, releases and shadows are written by later versions.
         ["rules_fired", "overrides"].iter().for_each(|key| json.empty_list(key));
         write_states(&mut json, setting.schema, row);

@@ -1,5 +1,6 @@
 //! Imported models to model parts.
 
+use super::net::net_part;
 use super::sign::{PartSource, encode};
 use crate::failure::{Failure, Result};
 use crate::import::{CategorySet, ForestSource, LeafFunction, LinearSource, Node, Source, Split, Test, Tree};
@@ -22,6 +23,7 @@ pub fn model_part(source: &Source, risk: &[u32]) -> Result<PartSource> {
         Source::Linear(linear) => {
             Ok(PartSource { role: Role::Model, format: "linear/1", bytes: linear_part(linear, risk)? })
         }
+        Source::Net(net) => Ok(PartSource { role: Role::Model, format: "layers/1", bytes: net_part(net, risk)? }),
     }
 }
 

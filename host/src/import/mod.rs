@@ -3,12 +3,14 @@
 mod forest;
 mod lightgbm;
 mod linear;
+mod net;
 pub mod onnx;
 mod xgboost;
 
 pub use forest::{CategorySet, ForestSource, LeafFunction, Node, Split, Test, Tree};
 pub use lightgbm::lightgbm;
 pub use linear::{LinearSource, linear};
+pub use net::{NetLayer, NetOperation, NetSource};
 pub use onnx::onnx;
 pub use xgboost::xgboost;
 
@@ -34,7 +36,8 @@ pub enum Format {
     Xgboost,
     /// A linear or logistic model in TOML: features, weights, intercept, link.
     Linear,
-    /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them.
+    /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them,
+    /// and neural nets.
     Onnx,
 }
 
@@ -56,6 +59,8 @@ pub enum Source {
     Forest(ForestSource),
     /// Weighted sum.
     Linear(LinearSource),
+    /// Layers of a neural net.
+    Net(NetSource),
 }
 
 impl Source {
@@ -84,6 +89,7 @@ impl Source {
         match self {
             Self::Forest(forest) => &forest.features,
             Self::Linear(linear) => &linear.features,
+            Self::Net(net) => &net.features,
         }
     }
 
@@ -94,6 +100,7 @@ impl Source {
         let link = match self {
             Self::Forest(forest) => forest.link,
             Self::Linear(linear) => linear.link,
+            Self::Net(net) => net.link,
         };
         let numbers = |count: usize| (0..count).map(|class| class.to_string()).collect();
         match (names.classes.is_empty(), self.outputs(), link) {
@@ -114,6 +121,7 @@ impl Source {
         match self {
             Self::Forest(forest) => &forest.names,
             Self::Linear(linear) => &linear.names,
+            Self::Net(net) => &net.names,
         }
     }
 
@@ -122,6 +130,7 @@ impl Source {
         match self {
             Self::Forest(forest) => forest.outputs,
             Self::Linear(linear) => linear.intercepts.len(),
+            Self::Net(net) => net.outputs,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Walks decision trees, exactly as trained.
+//! Walks decision trees, exactly as trained, and sums the layers of nets.
 //!
 //! What lays trees out is marked `inline`, so that it is compiled where it is called: small,
 //! as the rest of the module is. What is walked for each row stays here.
@@ -20,6 +20,7 @@
 //! | `planes.rs`, `plane.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 //! | `shapley/` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
+//! | `dense/` | layers of neural nets and their activations |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@
 
 extern crate alloc;
 
+mod dense;
 mod lanes;
 mod layout;
 mod linear_leaves;
@@ -44,6 +46,7 @@ mod top;
 mod trees;
 mod walk;
 
+pub use dense::{Activation, Dense};
 pub use linear_leaves::LinearTable;
 pub use rules::{Input, Rows, Rule};
 pub use trees::{LEAF, Missing, Split, Streams, TreeSpan};

@@ -2,13 +2,19 @@
 //!
 //! A model knows nothing of schemas, probabilities' use, or policies.
 
+mod approximate;
+mod external;
 pub mod forest;
 mod linear;
 mod link;
+mod neural;
 
+pub use approximate::PAIRS;
+pub use external::{External, Reader};
 pub use linear::{Linear, LinearWire};
 pub use link::{Link, LinkWire};
-pub use tollgate_kernel::Rows;
+pub use neural::{LayerWire, Net, NetWire};
+pub use tollgate_kernel::{Activation, Rows};
 
 use crate::error::{Code, Error, Result, ensure};
 use crate::math;
@@ -16,6 +22,9 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use forest::Forest;
+
+/// The format of a model that only the ONNX module runs.
+pub const ONNX: &str = "onnx/1";
 
 /// A raw score: log-odds for logistic models, the plain sum otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -28,12 +37,17 @@ pub enum Model {
     Forest(Box<Forest>),
     /// Weighted sum.
     Linear(Linear),
+    /// Layers of a neural net.
+    Net(Box<Net>),
+    /// Run by another crate.
+    External(Box<dyn External>),
 }
 
 /// Working memory of one evaluation, reused from row to row.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     pub(crate) forest: forest::Scratch,
+    neural: neural::Scratch,
     outputs: Vec<f64>,
     row: Vec<f64>,
     values: Vec<f64>,
@@ -57,7 +71,20 @@ impl Model {
         match format {
             "forest/1" => Forest::parse(part).map(|forest| Self::Forest(Box::new(forest))),
             "linear/1" => Linear::parse(part).map(Self::Linear),
+            "layers/1" => Net::parse(part).map(|neural| Self::Net(Box::new(neural))),
+            ONNX => Err(Error::new(Code::Incompatible, "model: needs the ONNX module, tollgate-onnx.wasm")),
             _ => Err(Error::new(Code::Malformed, "model: unknown format")),
+        }
+    }
+
+    /// The same; what the core does not know itself, `reader` may.
+    ///
+    /// # Errors
+    /// As [`Model::parse`], and the reader's own.
+    pub fn read(format: &str, part: &[u8], reader: Reader<'_>) -> Result<Self> {
+        match reader(format, part) {
+            Some(model) => model.map(Self::External),
+            None => Self::parse(format, part),
         }
     }
 
@@ -66,6 +93,8 @@ impl Model {
         match self {
             Self::Forest(forest) => &forest.features,
             Self::Linear(linear) => &linear.features,
+            Self::Net(neural) => &neural.features,
+            Self::External(model) => model.features(),
         }
     }
 
@@ -74,6 +103,8 @@ impl Model {
         match self {
             Self::Forest(forest) => &forest.link,
             Self::Linear(linear) => &linear.link,
+            Self::Net(neural) => &neural.link,
+            Self::External(model) => model.link(),
         }
     }
 
@@ -82,6 +113,8 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.outputs,
             Self::Linear(linear) => linear.intercepts.len(),
+            Self::Net(neural) => neural.outputs,
+            Self::External(model) => model.outputs(),
         }
     }
 
@@ -93,6 +126,11 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.raw(row, &mut scratch.forest, &mut scratch.outputs),
             Self::Linear(linear) => linear.raw(row, &mut scratch.outputs),
+            Self::Net(neural) => neural.raw(row, &mut scratch.neural, &mut scratch.outputs),
+            Self::External(model) => {
+                let row = row.get(..model.features().len()).unwrap_or_default();
+                model.raw(row, 1, &mut scratch.outputs);
+            }
         }
         &scratch.outputs
     }
@@ -108,15 +146,16 @@ impl Model {
     ///
     /// They have the bits of [`Model::raw`], for less time a row where rows are many.
     pub fn raw_rows<'s>(&self, rows: &Rows<'_>, scratch: &'s mut Scratch) -> &'s mut [f64] {
-        let Scratch { forest: work, outputs, row, .. } = scratch;
+        let Scratch { forest: work, neural: units, outputs, row, .. } = scratch;
         outputs.clear();
         match self {
             Self::Forest(forest) => forest.raw_rows(rows, work, outputs),
-            Self::Linear(linear) => {
-                for index in 0..rows.count {
-                    rows.copy_row(index, linear.features.len(), row);
-                    linear.raw(row, outputs);
-                }
+            Self::Linear(linear) => each_row(rows, linear.features.len(), row, |row| linear.raw(row, outputs)),
+            Self::Net(neural) => each_row(rows, neural.features.len(), row, |row| neural.raw(row, units, outputs)),
+            Self::External(model) => {
+                let mut all = Vec::new();
+                each_row(rows, model.features().len(), row, |row| all.extend_from_slice(row));
+                model.raw(&all, rows.count, outputs);
             }
         }
         outputs
@@ -183,18 +222,29 @@ impl Model {
     /// Why a row has its raw scores: per output each feature's contribution, then what the
     /// score is on average; they add up to the raw score.
     ///
-    /// Forests: path-dependent Shapley values. Linear models: weight (x - mean).
+    /// Forests: path-dependent Shapley values. Linear models: weight (x - mean). All others:
+    /// approximations, see [`Model::approximates`].
     ///
     /// # Errors
-    /// `MODEL` for a forest that cannot be explained.
+    /// `MODEL` for a forest that cannot be explained, or a net that is too large for it.
     pub fn contributions<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> Result<&'s [f64]> {
-        ensure(self.explains(), Code::Model, "model: no explanation, the bundle lacks the training data of leaves")?;
-        scratch.outputs.clear();
+        ensure(self.explains(), Code::Model, "model: no explanation; leaves lack training data, or the net is too large")?;
+        let Scratch { forest: work, neural: units, outputs, .. } = scratch;
+        outputs.clear();
         match self {
-            Self::Forest(forest) => forest.contributions(row, &mut scratch.forest, &mut scratch.outputs),
-            Self::Linear(linear) => linear.contributions(row, &mut scratch.outputs),
+            Self::Forest(forest) => forest.contributions(row, work, outputs),
+            Self::Linear(linear) => linear.contributions(row, outputs),
+            Self::Net(_) | Self::External(_) => {
+                let pairs = self.pairs().unwrap_or_default();
+                let raw = |row: &[f64], to: &mut Vec<f64>| match self {
+                    Self::Net(neural) => neural.raw(row, units, to),
+                    Self::External(model) => model.raw(row, 1, to),
+                    _ => {}
+                };
+                approximate::contributions(row, self.baseline(), pairs, raw, outputs);
+            }
         }
-        Ok(&scratch.outputs)
+        Ok(outputs)
     }
 
     /// Per feature what it adds to the risk's margin, then what that is on average.
@@ -227,6 +277,32 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.explains(),
             Self::Linear(_) => true,
+            Self::Net(_) | Self::External(_) => self.pairs().is_some(),
+        }
+    }
+
+    /// Whether [`Model::contributions`] come from a sample: what the scores change by when
+    /// values replace those of a baseline one after the other, over twice [`PAIRS`] fixed
+    /// orders, or over two where one evaluation is costly.
+    pub fn approximates(&self) -> bool {
+        matches!(self, Self::Net(_) | Self::External(_))
+    }
+
+    fn pairs(&self) -> Option<usize> {
+        let work = match self {
+            Self::Net(neural) => neural.work,
+            Self::External(model) => model.work(),
+            _ => 0,
+        };
+        approximate::pairs(self.features().len(), work)
+    }
+
+    /// What approximate explanations compare with.
+    fn baseline(&self) -> &[f64] {
+        match self {
+            Self::Net(neural) => &neural.baseline,
+            Self::External(model) => model.baseline(),
+            _ => &[],
         }
     }
 
@@ -235,12 +311,24 @@ impl Model {
         match self {
             Self::Forest(forest) => &forest.risk,
             Self::Linear(linear) => &linear.risk,
+            Self::Net(neural) => &neural.risk,
+            Self::External(model) => model.risky(),
         }
     }
 }
 
+fn each_row(rows: &Rows<'_>, width: usize, row: &mut Vec<f64>, mut tell: impl FnMut(&[f64])) {
+    for index in 0..rows.count {
+        rows.copy_row(index, width, row);
+        tell(row);
+    }
+}
+
 /// Checks the outputs that make up the risk.
-fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
+///
+/// # Errors
+/// `MODEL`.
+pub fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
     let risk: Vec<usize> = wire.iter().map(|output| *output as usize).collect();
     let known = risk.is_sorted_by(|a, b| a < b) && risk.iter().all(|output| *output < outputs);
     ensure(known && risk.is_empty() == (outputs == 1), Code::Model, "model: risk names unknown outputs, or none")?;
@@ -248,7 +336,10 @@ fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
 }
 
 /// Checks the names of a model's features.
-fn feature_names(wire: &[&str]) -> Result<Vec<alloc::string::String>> {
+///
+/// # Errors
+/// `MODEL` for none, `LIMIT` for too many.
+pub fn feature_names(wire: &[&str]) -> Result<Vec<alloc::string::String>> {
     ensure(wire.len() <= crate::limits::FEATURES, Code::Limit, "model: too many features")?;
     ensure(!wire.is_empty(), Code::Model, "model: no features")?;
     Ok(wire.iter().map(|name| (*name).into()).collect())

@@ -1,4 +1,4 @@
-//! ONNX graphs of trees and linear models (`ai.onnx.ml`), lowered to our own forms.
+//! ONNX graphs of trees, linear models (`ai.onnx.ml`) and small nets, lowered to our own forms.
 //!
 //! A graph is followed from its inputs to its score and never run operator by operator:
 //! what happens to a feature before a tree is pulled into the tree's thresholds, exactly,
@@ -35,6 +35,8 @@ mod bins;
 mod column;
 mod ensemble;
 mod graph;
+mod inputs;
+mod layers;
 mod linear;
 mod op;
 mod prepare;
@@ -74,5 +76,35 @@ pub fn onnx(bytes: &[u8]) -> Result<Source> {
         return Err(refused("functions defined in the file are not supported; inline them when exporting"));
     }
     let graph = model.graph.as_ref().ok_or_else(|| refused("not an ONNX model: it has no graph"))?;
+    if is_net(graph) {
+        return layers::model(graph).map(Source::Net);
+    }
     graph::model(graph)
+}
+
+/// Models of `ai.onnx.ml`, which are none of layers.
+const NO_NETS: [&str; 7] = [
+    "TreeEnsemble",
+    "TreeEnsembleClassifier",
+    "TreeEnsembleRegressor",
+    "LinearClassifier",
+    "LinearRegressor",
+    "SVMClassifier",
+    "SVMRegressor",
+];
+
+/// Operators that only nets have.
+const NETS: [&str; 6] = ["Relu", "LeakyRelu", "Elu", "Tanh", "Gelu", "BatchNormalization"];
+
+/// Whether a graph is a net, and not a linear model or trees with what surrounds them.
+fn is_net(graph: &proto::GraphProto) -> bool {
+    let kinds = || graph.node.iter().map(|node| node.op_type.as_str());
+    let products = kinds().filter(|kind| matches!(*kind, "MatMul" | "Gemm")).count();
+    let tables = graph.initializer.iter().filter(|tensor| tensor.dims.len() == 2).map(|tensor| tensor.name.as_str());
+    let tables: std::collections::HashSet<&str> = tables.collect();
+    let embeds = graph.node.iter().any(|node| {
+        node.op_type == "Gather" && node.input.first().is_some_and(|table| tables.contains(table.as_str()))
+    });
+    let marked = products > 1 || embeds || products == 1 && kinds().any(|kind| NETS.contains(&kind));
+    marked && !kinds().any(|kind| NO_NETS.contains(&kind))
 }

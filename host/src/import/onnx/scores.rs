@@ -54,6 +54,7 @@ impl Scores {
         match &mut self.model {
             Source::Forest(forest) => &mut forest.link,
             Source::Linear(linear) => &mut linear.link,
+            Source::Net(net) => &mut net.link,
         }
     }
 
@@ -147,6 +148,7 @@ impl Scores {
                 }
             }
             Source::Forest(_) => return Err(op.refused("adds to an average; put the number into base_values")),
+            Source::Net(_) => return Err(op.refused("adds to a net")),
         }
         Ok(())
     }
@@ -160,6 +162,7 @@ impl Scores {
                 linear.single = false;
             }
             Source::Forest(forest) => scale(op, forest, output, value)?,
+            Source::Net(_) => return Err(op.refused("multiplies a net")),
         }
         Ok(())
     }
@@ -168,6 +171,7 @@ impl Scores {
         match &mut self.model {
             Source::Forest(forest) => &mut forest.names,
             Source::Linear(linear) => &mut linear.names,
+            Source::Net(net) => &mut net.names,
         }
     }
 
@@ -206,6 +210,7 @@ impl Scores {
         Ok(match self.model {
             Source::Forest(forest) => Source::Forest(some_outputs(forest, &kept)),
             Source::Linear(linear) => Source::Linear(some_rows(linear, &kept)),
+            Source::Net(_) => return Err("gives out some scores of a net".into()),
         })
     }
 }
