@@ -85,6 +85,7 @@ impl Write for Compare<'_> {
 }
 
 /// Walks the items of one document: definite lengths, bounded depth and sizes.
+#[inline(never)]
 fn scan(bytes: &[u8]) -> Result<()> {
     // Items still expected at each open level; the document itself is one item.
     let mut open = [0u64; limits::CBOR_DEPTH + 1];

@@ -31,6 +31,8 @@ pub struct NetLayer {
     pub from: Vec<u32>,
     /// What happens to its outputs.
     pub activation: Activation,
+    /// Slope or alpha of the activation.
+    pub alpha: f32,
 }
 
 /// What a layer computes.
@@ -43,13 +45,10 @@ pub enum NetOperation {
         /// One per output.
         bias: Vec<f32>,
     },
-    /// (x + shift) scale, number by number.
-    Affine {
-        /// One per number.
-        shift: Vec<f32>,
-        /// One per number.
-        scale: Vec<f32>,
-    },
+    /// A constant per number is added.
+    Shift(Vec<f32>),
+    /// Likewise multiplied.
+    Scale(Vec<f32>),
     /// These columns of the values, laid side by side.
     Pick(Vec<u32>),
     /// The rows of a table that the numbers name.

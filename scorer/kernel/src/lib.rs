@@ -20,7 +20,7 @@
 //! | `planes.rs`, `plane.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 //! | `shapley/` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
-//! | `dense/` | layers of neural nets and their activations |
+//! | `dense.rs` | layers of neural nets |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -46,7 +46,7 @@ mod top;
 mod trees;
 mod walk;
 
-pub use dense::{Activation, Dense};
+pub use dense::{LANES, WIDE, dense};
 pub use linear_leaves::LinearTable;
 pub use rules::{Input, Rows, Rule};
 pub use trees::{LEAF, Missing, Split, Streams, TreeSpan};

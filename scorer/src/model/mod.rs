@@ -3,18 +3,16 @@
 //! A model knows nothing of schemas, probabilities' use, or policies.
 
 mod approximate;
-mod external;
 pub mod forest;
 mod linear;
 mod link;
 mod neural;
 
 pub use approximate::PAIRS;
-pub use external::{External, Reader};
 pub use linear::{Linear, LinearWire};
 pub use link::{Link, LinkWire};
-pub use neural::{LayerWire, Net, NetWire};
-pub use tollgate_kernel::{Activation, Rows};
+pub use neural::{Activation, Net, NetWire, Operation, Run, Scratch as NetScratch};
+pub use tollgate_kernel::Rows;
 
 use crate::error::{Code, Error, Result, ensure};
 use crate::math;
@@ -37,11 +35,13 @@ pub enum Model {
     Forest(Box<Forest>),
     /// Weighted sum.
     Linear(Linear),
-    /// Layers of a neural net.
+    /// A neural net.
     Net(Box<Net>),
-    /// Run by another crate.
-    External(Box<dyn External>),
 }
+
+/// Reads a model part of a format that the core does not know; none for one that the reader
+/// does not know either.
+pub type Reader<'r> = &'r dyn Fn(&str, &[u8]) -> Option<Result<Net>>;
 
 /// Working memory of one evaluation, reused from row to row.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,7 @@ impl Model {
         match format {
             "forest/1" => Forest::parse(part).map(|forest| Self::Forest(Box::new(forest))),
             "linear/1" => Linear::parse(part).map(Self::Linear),
-            "layers/1" => Net::parse(part).map(|neural| Self::Net(Box::new(neural))),
+            "layers/1" => Net::parse(part).map(|model| Self::Net(Box::new(model))),
             ONNX => Err(Error::new(Code::Incompatible, "model: needs the ONNX module, tollgate-onnx.wasm")),
             _ => Err(Error::new(Code::Malformed, "model: unknown format")),
         }
@@ -83,7 +83,7 @@ impl Model {
     /// As [`Model::parse`], and the reader's own.
     pub fn read(format: &str, part: &[u8], reader: Reader<'_>) -> Result<Self> {
         match reader(format, part) {
-            Some(model) => model.map(Self::External),
+            Some(model) => model.map(|model| Self::Net(Box::new(model))),
             None => Self::parse(format, part),
         }
     }
@@ -94,7 +94,6 @@ impl Model {
             Self::Forest(forest) => &forest.features,
             Self::Linear(linear) => &linear.features,
             Self::Net(neural) => &neural.features,
-            Self::External(model) => model.features(),
         }
     }
 
@@ -104,7 +103,6 @@ impl Model {
             Self::Forest(forest) => &forest.link,
             Self::Linear(linear) => &linear.link,
             Self::Net(neural) => &neural.link,
-            Self::External(model) => model.link(),
         }
     }
 
@@ -114,7 +112,6 @@ impl Model {
             Self::Forest(forest) => forest.outputs,
             Self::Linear(linear) => linear.intercepts.len(),
             Self::Net(neural) => neural.outputs,
-            Self::External(model) => model.outputs(),
         }
     }
 
@@ -127,10 +124,6 @@ impl Model {
             Self::Forest(forest) => forest.raw(row, &mut scratch.forest, &mut scratch.outputs),
             Self::Linear(linear) => linear.raw(row, &mut scratch.outputs),
             Self::Net(neural) => neural.raw(row, &mut scratch.neural, &mut scratch.outputs),
-            Self::External(model) => {
-                let row = row.get(..model.features().len()).unwrap_or_default();
-                model.raw(row, 1, &mut scratch.outputs);
-            }
         }
         &scratch.outputs
     }
@@ -151,11 +144,10 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.raw_rows(rows, work, outputs),
             Self::Linear(linear) => each_row(rows, linear.features.len(), row, |row| linear.raw(row, outputs)),
-            Self::Net(neural) => each_row(rows, neural.features.len(), row, |row| neural.raw(row, units, outputs)),
-            Self::External(model) => {
-                let mut all = Vec::new();
-                each_row(rows, model.features().len(), row, |row| all.extend_from_slice(row));
-                model.raw(&all, rows.count, outputs);
+            Self::Net(neural) => {
+                let (mut all, width) = (Vec::new(), neural.features.len());
+                each_row(rows, width, row, |row| all.extend_from_slice(row));
+                neural.run.raw(&all, width, units, outputs);
             }
         }
         outputs
@@ -234,14 +226,9 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.contributions(row, work, outputs),
             Self::Linear(linear) => linear.contributions(row, outputs),
-            Self::Net(_) | Self::External(_) => {
-                let pairs = self.pairs().unwrap_or_default();
-                let raw = |row: &[f64], to: &mut Vec<f64>| match self {
-                    Self::Net(neural) => neural.raw(row, units, to),
-                    Self::External(model) => model.raw(row, 1, to),
-                    _ => {}
-                };
-                approximate::contributions(row, self.baseline(), pairs, raw, outputs);
+            Self::Net(neural) => {
+                let raw = |row: &[f64], to: &mut Vec<f64>| neural.raw(row, units, to);
+                approximate::contributions(row, &neural.baseline, neural.pairs().unwrap_or_default(), raw, outputs);
             }
         }
         Ok(outputs)
@@ -277,7 +264,7 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.explains(),
             Self::Linear(_) => true,
-            Self::Net(_) | Self::External(_) => self.pairs().is_some(),
+            Self::Net(neural) => neural.pairs().is_some(),
         }
     }
 
@@ -285,25 +272,7 @@ impl Model {
     /// values replace those of a baseline one after the other, over twice [`PAIRS`] fixed
     /// orders, or over two where one evaluation is costly.
     pub fn approximates(&self) -> bool {
-        matches!(self, Self::Net(_) | Self::External(_))
-    }
-
-    fn pairs(&self) -> Option<usize> {
-        let work = match self {
-            Self::Net(neural) => neural.work,
-            Self::External(model) => model.work(),
-            _ => 0,
-        };
-        approximate::pairs(self.features().len(), work)
-    }
-
-    /// What approximate explanations compare with.
-    fn baseline(&self) -> &[f64] {
-        match self {
-            Self::Net(neural) => &neural.baseline,
-            Self::External(model) => model.baseline(),
-            _ => &[],
-        }
+        matches!(self, Self::Net(_))
     }
 
     /// Outputs whose responses add up to the risk, where there are several outputs.
@@ -312,8 +281,18 @@ impl Model {
             Self::Forest(forest) => &forest.risk,
             Self::Linear(linear) => &linear.risk,
             Self::Net(neural) => &neural.risk,
-            Self::External(model) => model.risky(),
         }
+    }
+}
+
+impl Net {
+    fn raw(&self, row: &[f64], scratch: &mut neural::Scratch, outputs: &mut Vec<f64>) {
+        let width = self.features.len();
+        self.run.raw(row.get(..width).unwrap_or_default(), width, scratch, outputs);
+    }
+
+    fn pairs(&self) -> Option<usize> {
+        approximate::pairs(self.features.len(), self.work)
     }
 }
 
@@ -328,6 +307,7 @@ fn each_row(rows: &Rows<'_>, width: usize, row: &mut Vec<f64>, mut tell: impl Fn
 ///
 /// # Errors
 /// `MODEL`.
+#[inline(never)]
 pub fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
     let risk: Vec<usize> = wire.iter().map(|output| *output as usize).collect();
     let known = risk.is_sorted_by(|a, b| a < b) && risk.iter().all(|output| *output < outputs);
@@ -339,6 +319,7 @@ pub fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
 ///
 /// # Errors
 /// `MODEL` for none, `LIMIT` for too many.
+#[inline(never)]
 pub fn feature_names(wire: &[&str]) -> Result<Vec<alloc::string::String>> {
     ensure(wire.len() <= crate::limits::FEATURES, Code::Limit, "model: too many features")?;
     ensure(!wire.is_empty(), Code::Model, "model: no features")?;

@@ -1,19 +1,24 @@
-//! Neural nets: a list of layers, each of which reads values that came before it.
+//! Neural nets: layers that the core runs itself, or a graph that another crate runs.
 //!
-//! Value 0 is the row of features in single precision, value n what layer n gives. `wire.rs`
-//! reads and checks the list; after that no layer can reach for a value that is not there.
+//! Layers are a list, each of which reads numbers that came before it: the row of features in
+//! single precision, then what each layer gives, one after the other: the units. `wire.rs`
+//! reads and checks the list; after that no layer can reach for a unit that is not there.
 
+mod functions;
 mod wire;
 
-pub use wire::{LayerWire, NetWire};
+pub use functions::Activation;
+pub use wire::{NetWire, Operation};
 
 use super::Link;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use tollgate_kernel::{Activation, Dense};
+use core::fmt::{self, Debug};
+use core::ops::Range;
+use tollgate_kernel::dense;
 
-/// A net, laid out for evaluation.
-#[derive(Debug)]
+/// A net, ready to run.
 pub struct Net {
     /// Feature names, in the order of a row's values.
     pub features: Vec<String>,
@@ -25,107 +30,103 @@ pub struct Net {
     pub link: Link,
     /// Per feature, what explanations compare with.
     pub baseline: Vec<f64>,
-    /// Numbers in all layers: the work of one row.
-    pub(crate) work: usize,
-    layers: Vec<Layer>,
-    /// Numbers in all values.
-    units: usize,
+    /// Multiplications of one row, roughly.
+    pub work: usize,
+    /// What computes raw scores.
+    pub run: Box<dyn Run>,
 }
 
-/// Working memory of one row.
+// To show what runs it would take code that travels with every module.
+impl Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Net")
+    }
+}
+
+/// Computes the raw scores of a net.
+pub trait Run {
+    /// Raw scores of rows that lie one after the other, `width` values each, appended row by
+    /// row; NaN where it cannot be done.
+    fn raw(&self, rows: &[f64], width: usize, scratch: &mut Scratch, outputs: &mut Vec<f64>);
+}
+
+/// Working memory of layers.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     units: Vec<f32>,
     places: Vec<u32>,
 }
 
-/// Where a value lies among the units.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    first: usize,
-    width: usize,
+/// Layers that the core runs.
+struct Layers {
+    layers: Vec<Layer>,
+    /// Constants of all layers.
+    numbers: Vec<f32>,
+    /// Units that are picked, by all layers.
+    picked: Vec<u32>,
+    units: usize,
+    outputs: usize,
 }
 
-/// One layer: what it computes, from where, to where.
-#[derive(Debug)]
+/// One layer: what it computes, from which units and which others, and where it lies.
 struct Layer {
     operation: Operation,
-    to: Span,
+    from: Range<usize>,
+    /// Constants, units or picked ones, as the operation has it.
+    other: Range<usize>,
+    /// The others are units.
+    of_units: bool,
+    to: Range<usize>,
     activation: Activation,
+    alpha: f32,
 }
 
-/// What a layer computes.
-#[derive(Debug)]
-enum Operation {
-    /// Inputs times weights, plus bias.
-    Dense(Span, Dense),
-    /// (x + shift) scale.
-    Affine { from: Span, shift: Vec<f32>, scale: Vec<f32> },
-    /// Some columns of values, one after the other, by their places among the units.
-    Pick(Vec<usize>),
-    /// Per column the row of a table that its number names.
-    Embed { from: Span, table: Vec<f32>, width: usize },
-    /// Two values, number by number.
-    Add(Span, Span),
-    /// Likewise.
-    Multiply(Span, Span),
-    /// What stands in for a missing number.
-    Fill(Span, Vec<f32>),
-}
-
-impl Net {
-    /// Raw scores of one row, appended; `row` has one value per feature.
-    pub fn raw(&self, row: &[f64], scratch: &mut Scratch, outputs: &mut Vec<f64>) {
+impl Run for Layers {
+    fn raw(&self, rows: &[f64], width: usize, scratch: &mut Scratch, outputs: &mut Vec<f64>) {
         let Scratch { units, places } = scratch;
         units.resize(self.units, 0.0);
-        let given = units.iter_mut().zip(row).take(self.features.len());
-        given.for_each(|(unit, value)| *unit = *value as f32);
-        for layer in &self.layers {
-            // INVARIANT: a layer reads what lies before it, see `wire.rs`.
-            let (before, rest) = units.split_at_mut_checked(layer.to.first).unwrap_or_default();
-            let to = rest.get_mut(..layer.to.width).unwrap_or_default();
-            layer.operation.run(before, places, to);
-            layer.activation.apply(to);
+        for row in rows.chunks_exact(width) {
+            units.iter_mut().zip(row).for_each(|(unit, value)| *unit = *value as f32);
+            self.layers.iter().for_each(|layer| self.step(layer, units, places));
+            let last = units.get(self.units - self.outputs..).unwrap_or_default();
+            outputs.extend(last.iter().map(|unit| f64::from(*unit)));
         }
-        let last = units.iter().skip(self.units - self.outputs);
-        outputs.extend(last.map(|unit| f64::from(*unit)));
     }
 }
 
-impl Operation {
-    fn run(&self, units: &[f32], places: &mut Vec<u32>, to: &mut [f32]) {
-        let of = |span: &Span| units.get(span.first..span.first + span.width).unwrap_or_default();
-        match self {
-            Self::Dense(from, dense) => dense.apply(of(from), places, to),
-            Self::Affine { from, shift, scale } => {
-                let factors = shift.iter().zip(scale);
-                let terms = to.iter_mut().zip(of(from)).zip(factors);
-                terms.for_each(|((to, x), (shift, scale))| *to = (x + shift) * scale);
+impl Layers {
+    fn step(&self, layer: &Layer, units: &mut [f32], places: &mut Vec<u32>) {
+        // INVARIANT: a layer reads what lies before it, see `wire.rs`.
+        let (units, rest) = units.split_at_mut_checked(layer.to.start).unwrap_or_default();
+        let to = rest.get_mut(..layer.to.len()).unwrap_or_default();
+        let from = units.get(layer.from.clone()).unwrap_or_default();
+        let others = if layer.of_units { &*units } else { &self.numbers };
+        let other = others.get(layer.other.clone()).unwrap_or_default();
+        let relu = layer.activation == Activation::Relu;
+        match layer.operation {
+            Operation::Dense => dense(other, from, if relu { 0.0 } else { f32::NEG_INFINITY }, places, to),
+            Operation::Pick => {
+                let picked = self.picked.get(layer.other.clone()).unwrap_or_default();
+                to.iter_mut().zip(picked).for_each(|(to, at)| *to = units.get(*at as usize).copied().unwrap_or(f32::NAN));
             }
-            Self::Pick(picked) => {
-                to.iter_mut().zip(picked).for_each(|(to, at)| *to = units.get(*at).copied().unwrap_or(f32::NAN));
-            }
-            Self::Embed { from, table, width } => {
-                for (to, code) in to.chunks_exact_mut(*width).zip(of(from)) {
-                    match row_of(table, *width, *code) {
-                        Some(row) => to.copy_from_slice(row),
-                        None => to.fill(f32::NAN),
-                    }
+            Operation::Embed => {
+                for (to, code) in to.chunks_exact_mut(to.len() / from.len().max(1)).zip(from) {
+                    // Below zero and NaN there is no row.
+                    let row = if *code >= 0.0 { other.chunks_exact(to.len()).nth(*code as usize) } else { None };
+                    to.iter_mut().enumerate().for_each(|(at, to)| *to = row.and_then(|row| row.get(at)).copied().unwrap_or(f32::NAN));
                 }
             }
-            Self::Add(one, other) => both(to, of(one), of(other), |a, b| a + b),
-            Self::Multiply(one, other) => both(to, of(one), of(other), |a, b| a * b),
-            Self::Fill(from, with) => both(to, of(from), with, |x, with| if x.is_nan() { with } else { x }),
+            _ => {
+                for (to, (one, other)) in to.iter_mut().zip(from.iter().zip(other)) {
+                    *to = match layer.operation {
+                        Operation::Add => one + other,
+                        Operation::Multiply => one * other,
+                        _ if one.is_nan() => *other,
+                        _ => *one,
+                    };
+                }
+            }
         }
+        layer.activation.apply(layer.alpha, to);
     }
-}
-
-fn both(to: &mut [f32], one: &[f32], other: &[f32], function: impl Fn(f32, f32) -> f32) {
-    to.iter_mut().zip(one.iter().zip(other)).for_each(|(to, (a, b))| *to = function(*a, *b));
-}
-
-/// The row of a table; none for a number that names no row.
-fn row_of(table: &[f32], width: usize, code: f32) -> Option<&[f32]> {
-    let index = code as usize;
-    if code >= 0.0 { table.chunks_exact(width).nth(index) } else { None }
 }

@@ -28,7 +28,7 @@ pub(super) struct Layers {
 impl Layers {
     /// Adds a layer that gives one dimension of numbers.
     pub(super) fn push(&mut self, operation: NetOperation, from: Vec<u32>, width: usize) -> Tensor {
-        self.list.push(NetLayer { operation, from, activation: Activation::None });
+        self.list.push(NetLayer { operation, from, activation: Activation::None, alpha: 0.0 });
         Tensor { value: self.list.len() as u32, dims: vec![width] }
     }
 
@@ -39,27 +39,36 @@ impl Layers {
     }
 
     /// Puts a function on a value; into its own layer where nothing else reads it.
-    pub(super) fn activate(&mut self, of: &Tensor, alone: bool, activation: Activation) -> Tensor {
+    pub(super) fn activate(&mut self, of: &Tensor, alone: bool, activation: Activation, alpha: f32) -> Tensor {
         if let Some(layer) = self.bare(of).filter(|_| alone) {
-            layer.activation = activation;
+            (layer.activation, layer.alpha) = (activation, alpha);
             return of.clone();
         }
         let all = (0..of.width() as u32).collect();
         let mut copy = self.push(NetOperation::Pick(all), vec![of.value], of.width());
         copy.dims.clone_from(&of.dims);
-        self.activate(&copy, true, activation)
+        self.activate(&copy, true, activation, alpha)
     }
 
-    /// (x + shift) scale; a shift alone goes into the bias of its own layer where it can.
-    pub(super) fn affine(&mut self, of: &Tensor, alone: bool, shift: Vec<f32>, scale: Vec<f32>) -> Tensor {
-        if let Some(NetLayer { operation: NetOperation::Dense { bias, .. }, .. }) = self.bare(of).filter(|_| alone)
-            && scale.iter().all(|scale| *scale == 1.0)
-        {
-            bias.iter_mut().zip(shift).for_each(|(bias, shift)| *bias += shift);
-            return of.clone();
+    /// (x + shift) scale; a shift goes into the bias of its own layer where it can.
+    pub(super) fn affine(&mut self, of: &Tensor, alone: bool, shift: &[f32], scale: &[f32]) -> Tensor {
+        let mut moved = of.clone();
+        if shift.iter().any(|shift| *shift != 0.0) {
+            match self.bare(of).filter(|_| alone) {
+                Some(NetLayer { operation: NetOperation::Dense { bias, .. }, .. }) => {
+                    bias.iter_mut().zip(shift).for_each(|(bias, shift)| *bias += shift);
+                }
+                _ => moved = self.like(of, NetOperation::Shift(shift.to_vec())),
+            }
         }
-        let mut moved = self.push(NetOperation::Affine { shift, scale }, vec![of.value], of.width());
-        moved.dims.clone_from(&of.dims);
+        if scale.iter().any(|scale| *scale != 1.0) {
+            moved = self.like(&moved, NetOperation::Scale(scale.to_vec()));
+        }
         moved
+    }
+
+    /// A layer of the shape of what it reads.
+    fn like(&mut self, of: &Tensor, operation: NetOperation) -> Tensor {
+        Tensor { dims: of.dims.clone(), ..self.push(operation, vec![of.value], of.width()) }
     }
 }

@@ -29,18 +29,9 @@ impl Walk<'_> {
     }
 
     fn run_standard(&mut self, op: &Op<'_>, kind: &str) -> Result<Option<Value>> {
-        let function = |alpha: f32| match kind {
-            "Relu" => Some(Activation::Relu),
-            "LeakyRelu" => Some(Activation::LeakyRelu(op.float("alpha", 0.01))),
-            "Elu" => Some(Activation::Elu(op.float("alpha", alpha))),
-            "Tanh" => Some(Activation::Tanh),
-            "Gelu" if op.text("approximate", "none") == "tanh" => Some(Activation::GeluTanh),
-            "Gelu" => Some(Activation::Gelu),
-            _ => None,
-        };
-        if let Some(activation) = function(1.0) {
+        if let Some((activation, alpha)) = activation(op, kind) {
             let (of, alone) = (self.tensor(op, 0)?, self.alone(op, 0));
-            return Ok(Some(Value::Tensor(self.layers.activate(&of, alone, activation))));
+            return Ok(Some(Value::Tensor(self.layers.activate(&of, alone, activation, alpha))));
         }
         Ok(Some(match kind {
             "Identity" | "Dropout" => self.value(op, 0)?,
@@ -125,16 +116,14 @@ impl Walk<'_> {
         let numbers = spread(op, &constant, width)?;
         let (zeros, ones) = (vec![0.0; width], vec![1.0; width]);
         Ok(Value::Tensor(match (kind, swapped) {
-            ("Add", _) => self.layers.affine(&of, alone, numbers, ones),
-            ("Sub", false) => self.layers.affine(&of, alone, numbers.iter().map(|x| -x).collect(), ones),
+            ("Add", _) => self.layers.affine(&of, alone, &numbers, &ones),
+            ("Sub", false) => self.layers.affine(&of, alone, &negative(&numbers), &ones),
             // c - x = (x - c) (-1).
-            ("Sub", true) => {
-                let shift = numbers.iter().map(|x| -x).collect();
-                self.layers.affine(&of, alone, shift, vec![-1.0; width])
-            }
-            ("Mul", _) => self.layers.affine(&of, alone, zeros, numbers),
+            ("Sub", true) => self.layers.affine(&of, alone, &negative(&numbers), &negative(&ones)),
+            ("Mul", _) => self.layers.affine(&of, alone, &zeros, &numbers),
             ("Div", false) if numbers.iter().all(|x| *x != 0.0) => {
-                self.layers.affine(&of, alone, zeros, numbers.iter().map(|x| 1.0 / x).collect())
+                let inverse: Vec<f32> = numbers.iter().map(|x| 1.0 / x).collect();
+                self.layers.affine(&of, alone, &zeros, &inverse)
             }
             _ => return Err(op.refused("divides by a value or by zero")),
         }))
@@ -150,7 +139,7 @@ impl Walk<'_> {
             "Mul" => NetOperation::Multiply,
             "Sub" => {
                 let width = other.width();
-                other = self.layers.affine(&other, false, vec![0.0; width], vec![-1.0; width]);
+                other = self.layers.affine(&other, false, &vec![0.0; width], &vec![-1.0; width]);
                 NetOperation::Add
             }
             _ => return Err(op.refused("divides by a value")),
@@ -173,9 +162,9 @@ impl Walk<'_> {
         }
         let epsilon = op.float("epsilon", 1e-5);
         let scale = scale.iter().zip(variance).map(|(scale, variance)| scale / (variance + epsilon).sqrt());
-        let shift = mean.iter().map(|mean| -mean).collect();
-        let centred = self.layers.affine(&of, alone, shift, scale.collect());
-        Ok(self.layers.affine(&centred, true, bias.clone(), vec![1.0; width]))
+        let scale: Vec<f32> = scale.collect();
+        let centred = self.layers.affine(&of, alone, &negative(mean), &scale);
+        Ok(self.layers.affine(&centred, false, bias, &vec![1.0; width]))
     }
 
     fn scaler(&mut self, op: &Op<'_>) -> Result<Tensor> {
@@ -185,7 +174,7 @@ impl Walk<'_> {
             spread(op, &Constant { dims: vec![values.len()], values, double: false }, of.width())
         };
         let (offset, scale) = (list("offset")?, list("scale")?);
-        Ok(self.layers.affine(&of, alone, offset.iter().map(|offset| -offset).collect(), scale))
+        Ok(self.layers.affine(&of, alone, &negative(&offset), &scale))
     }
 
     fn imputer(&mut self, op: &Op<'_>) -> Result<Tensor> {
@@ -229,6 +218,19 @@ impl Walk<'_> {
     }
 }
 
+/// Functions of one number, with their slope or alpha.
+fn activation(op: &Op<'_>, kind: &str) -> Option<(Activation, f32)> {
+    Some(match kind {
+        "Relu" => (Activation::Relu, 0.0),
+        "LeakyRelu" => (Activation::LeakyRelu, op.float("alpha", 0.01)),
+        "Elu" => (Activation::Elu, op.float("alpha", 1.0)),
+        "Tanh" => (Activation::Tanh, 0.0),
+        "Gelu" if op.text("approximate", "none") == "tanh" => (Activation::GeluTanh, 0.0),
+        "Gelu" => (Activation::Gelu, 0.0),
+        _ => return None,
+    })
+}
+
 /// The numbers of a constant in single precision.
 pub(super) fn singles(op: &Op<'_>, constant: &Constant) -> Result<Vec<f32>> {
     let numbers: Vec<f32> = constant.values.iter().map(|value| *value as f32).collect();
@@ -236,6 +238,10 @@ pub(super) fn singles(op: &Op<'_>, constant: &Constant) -> Result<Vec<f32>> {
         return Err(op.refused("uses a constant of double precision, or one that is not finite"));
     }
     Ok(numbers)
+}
+
+fn negative(numbers: &[f32]) -> Vec<f32> {
+    numbers.iter().map(|number| -number).collect()
 }
 
 /// A constant for each of so many columns; one number stands for all.

@@ -70,7 +70,7 @@ impl Linked {
             Link::Softmax => Activation::Softmax,
             _ => Activation::None,
         };
-        let active = layers.activate(&self.of, false, activation);
+        let active = layers.activate(&self.of, false, activation, 0.0);
         let plain = self.columns.iter().enumerate().all(|(index, score)| *score == Score::Output(index));
         if plain && self.columns.len() == active.width() {
             return Ok(active);
@@ -87,7 +87,7 @@ impl Linked {
             scale.push(line.1);
         }
         let picked = layers.push(NetOperation::Pick(places), vec![active.value], self.columns.len());
-        Ok(layers.affine(&picked, false, shift, scale))
+        Ok(layers.affine(&picked, false, &shift, &scale))
     }
 
     pub(super) fn names(&self) -> Names {
