@@ -1,10 +1,10 @@
-//! Nets to the layers part.
+//! Nets to the layers part, or to that of a graph.
 
 use super::sign::encode;
 use crate::failure::{Failure, Result};
-use crate::import::{NetLayer, NetOperation, NetSource};
+use crate::import::{GraphSource, NetLayer, NetOperation, NetSource};
 use tollgate_kernel::{LANES, WIDE};
-use tollgate_scorer::model::{Activation, NetWire, Operation};
+use tollgate_scorer::model::{Activation, GraphWire, InputWire, NetWire, Operation};
 
 /// Encodes a net; `risk` names the risky outputs of one with several.
 pub(super) fn net_part(net: &NetSource, risk: &[u32]) -> Result<Vec<u8>> {
@@ -19,6 +19,25 @@ pub(super) fn net_part(net: &NetSource, risk: &[u32]) -> Result<Vec<u8>> {
         numbers: &numbers,
         link: net.link.to_wire(),
         risk: risk.to_vec(),
+    })
+}
+
+/// Encodes a graph with what the ONNX module needs to know of it.
+pub(super) fn graph_part(graph: &GraphSource, risk: &[u32]) -> Result<Vec<u8>> {
+    let inputs = graph.inputs.iter().map(|input| InputWire {
+        name: &input.name,
+        width: input.width as u32,
+        kind: u32::from(input.integer) + if input.columns { 0 } else { 2 },
+    });
+    encode(&GraphWire {
+        features: graph.features.iter().map(String::as_str).collect(),
+        inputs: inputs.collect(),
+        output: &graph.output,
+        outputs: graph.outputs as u32,
+        link: graph.link.to_wire(),
+        risk: risk.to_vec(),
+        baseline: graph.baseline.clone(),
+        graph: &graph.graph,
     })
 }
 

@@ -10,7 +10,7 @@ mod xgboost;
 pub use forest::{CategorySet, ForestSource, LeafFunction, Node, Split, Test, Tree};
 pub use lightgbm::lightgbm;
 pub use linear::{LinearSource, linear};
-pub use net::{NetLayer, NetOperation, NetSource};
+pub use net::{GraphInput, GraphSource, NetLayer, NetOperation, NetSource};
 pub use onnx::onnx;
 pub use xgboost::xgboost;
 
@@ -61,6 +61,8 @@ pub enum Source {
     Linear(LinearSource),
     /// Layers of a neural net.
     Net(NetSource),
+    /// A neural net as a graph.
+    Graph(GraphSource),
 }
 
 impl Source {
@@ -90,6 +92,7 @@ impl Source {
             Self::Forest(forest) => &forest.features,
             Self::Linear(linear) => &linear.features,
             Self::Net(net) => &net.features,
+            Self::Graph(graph) => &graph.features,
         }
     }
 
@@ -101,6 +104,7 @@ impl Source {
             Self::Forest(forest) => forest.link,
             Self::Linear(linear) => linear.link,
             Self::Net(net) => net.link,
+            Self::Graph(graph) => graph.link,
         };
         let numbers = |count: usize| (0..count).map(|class| class.to_string()).collect();
         match (names.classes.is_empty(), self.outputs(), link) {
@@ -122,6 +126,17 @@ impl Source {
             Self::Forest(forest) => &forest.names,
             Self::Linear(linear) => &linear.names,
             Self::Net(net) => &net.names,
+            Self::Graph(graph) => &graph.names,
+        }
+    }
+
+    /// What explanations of a net compare with, one number a feature; none for models that
+    /// need none.
+    pub fn baseline_mut(&mut self) -> Option<&mut Vec<f64>> {
+        match self {
+            Self::Net(net) => Some(&mut net.baseline),
+            Self::Graph(graph) => Some(&mut graph.baseline),
+            Self::Forest(_) | Self::Linear(_) => None,
         }
     }
 
@@ -131,6 +146,7 @@ impl Source {
             Self::Forest(forest) => forest.outputs,
             Self::Linear(linear) => linear.intercepts.len(),
             Self::Net(net) => net.outputs,
+            Self::Graph(graph) => graph.outputs,
         }
     }
 }

@@ -65,3 +65,39 @@ pub enum NetOperation {
     /// What stands in for a number that is missing.
     Fill(Vec<f32>),
 }
+
+/// A net as the ONNX graph that it came in, for the ONNX module to run.
+#[derive(Clone, Debug)]
+pub struct GraphSource {
+    /// Feature names, in the order of the inputs' columns.
+    pub features: Vec<String>,
+    /// What the file calls its classes.
+    pub names: Names,
+    /// The inputs.
+    pub inputs: Vec<GraphInput>,
+    /// The value that gives the raw scores.
+    pub output: String,
+    /// Raw scores per row.
+    pub outputs: usize,
+    /// From raw scores to responses.
+    pub link: Link,
+    /// Per feature, what explanations compare with; zeros at first.
+    pub baseline: Vec<f64>,
+    /// The file.
+    pub graph: Vec<u8>,
+    /// What keeps it from the lean module.
+    pub why: String,
+}
+
+/// An input of a graph.
+#[derive(Clone, Debug)]
+pub struct GraphInput {
+    /// Its name.
+    pub name: String,
+    /// How many features it takes.
+    pub width: usize,
+    /// Integers of 64 bits, else single precision.
+    pub integer: bool,
+    /// It has a dimension of columns.
+    pub columns: bool,
+}

@@ -5,11 +5,13 @@ mod compact;
 mod deadline;
 mod error;
 mod instance;
+mod onnx;
 mod snapshot;
 
 pub use compact::Compact;
 pub use error::ScoreError;
 pub use instance::{Instance, LoadedBundle};
+pub use onnx::{activate, read_graph};
 pub use snapshot::Snapshot;
 
 use crate::failure::{Failure, Result};

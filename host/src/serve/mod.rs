@@ -123,7 +123,7 @@ fn prepare(settings: Settings) -> Result<Shared> {
         call_ms: scoring.deadline_ms.max(1),
     };
     let sandbox = match &settings.module {
-        None => Sandbox::new(bounds)?,
+        None => first_sandbox(&settings, bounds)?,
         Some(path) => Sandbox::with_module(&failure::read(path, limits::BUNDLE_BYTES)?, bounds)?,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -143,6 +143,13 @@ fn prepare(settings: Settings) -> Result<Shared> {
         started_ms: bundles::now_ms(),
         settings,
     })
+}
+
+/// The module that the first bundle needs; one behind a URL gets the lean one, unless `module`
+/// names another.
+fn first_sandbox(settings: &Settings, bounds: Bounds) -> Result<Sandbox> {
+    let first = bundles::first(&settings.bundle);
+    first.map_or_else(|| Sandbox::new(bounds), |bundle| Sandbox::for_bundle(&bundle, bounds))
 }
 
 fn log_options(settings: &Settings, dir: std::path::PathBuf) -> Options {

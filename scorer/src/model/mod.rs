@@ -11,7 +11,7 @@ mod neural;
 pub use approximate::PAIRS;
 pub use linear::{Linear, LinearWire};
 pub use link::{Link, LinkWire};
-pub use neural::{Activation, Net, NetWire, Operation, Run, Scratch as NetScratch};
+pub use neural::{Activation, GraphWire, InputWire, Net, NetWire, Operation, Run, Scratch as NetScratch};
 pub use tollgate_kernel::Rows;
 
 use crate::error::{Code, Error, Result, ensure};

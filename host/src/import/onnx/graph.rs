@@ -108,7 +108,7 @@ impl Value {
             Self::Scores(scores) => match &scores.model {
                 Source::Forest(forest) => forest.trees.iter().map(|tree| tree.nodes.len()).sum(),
                 Source::Linear(linear) => linear.weights.len(),
-                Source::Net(_) => 0,
+                Source::Net(_) | Source::Graph(_) => 0,
             },
         }
     }

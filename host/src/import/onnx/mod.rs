@@ -34,6 +34,7 @@
 mod bins;
 mod column;
 mod ensemble;
+mod foreign;
 mod graph;
 mod inputs;
 mod layers;
@@ -76,8 +77,10 @@ pub fn onnx(bytes: &[u8]) -> Result<Source> {
         return Err(refused("functions defined in the file are not supported; inline them when exporting"));
     }
     let graph = model.graph.as_ref().ok_or_else(|| refused("not an ONNX model: it has no graph"))?;
-    if is_net(graph) {
-        return layers::model(graph).map(Source::Net);
+    if is_net(graph) || foreign::is_foreign(graph) {
+        let lowered = layers::model(graph).map(Source::Net);
+        // What is not lowered, the ONNX module may still run.
+        return lowered.or_else(|why| foreign::model(bytes, graph, why.message).map(Source::Graph));
     }
     graph::model(graph)
 }

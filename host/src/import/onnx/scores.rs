@@ -55,6 +55,7 @@ impl Scores {
             Source::Forest(forest) => &mut forest.link,
             Source::Linear(linear) => &mut linear.link,
             Source::Net(net) => &mut net.link,
+            Source::Graph(graph) => &mut graph.link,
         }
     }
 
@@ -148,7 +149,7 @@ impl Scores {
                 }
             }
             Source::Forest(_) => return Err(op.refused("adds to an average; put the number into base_values")),
-            Source::Net(_) => return Err(op.refused("adds to a net")),
+            Source::Net(_) | Source::Graph(_) => return Err(op.refused("adds to a net")),
         }
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Scores {
                 linear.single = false;
             }
             Source::Forest(forest) => scale(op, forest, output, value)?,
-            Source::Net(_) => return Err(op.refused("multiplies a net")),
+            Source::Net(_) | Source::Graph(_) => return Err(op.refused("multiplies a net")),
         }
         Ok(())
     }
@@ -172,6 +173,7 @@ impl Scores {
             Source::Forest(forest) => &mut forest.names,
             Source::Linear(linear) => &mut linear.names,
             Source::Net(net) => &mut net.names,
+            Source::Graph(graph) => &mut graph.names,
         }
     }
 
@@ -210,7 +212,7 @@ impl Scores {
         Ok(match self.model {
             Source::Forest(forest) => Source::Forest(some_outputs(forest, &kept)),
             Source::Linear(linear) => Source::Linear(some_rows(linear, &kept)),
-            Source::Net(_) => return Err("gives out some scores of a net".into()),
+            Source::Net(_) | Source::Graph(_) => return Err("gives out some scores of a net".into()),
         })
     }
 }

@@ -5,9 +5,11 @@
 //! reads and checks the list; after that no layer can reach for a unit that is not there.
 
 mod functions;
+mod graph;
 mod wire;
 
 pub use functions::Activation;
+pub use graph::{GraphWire, InputWire};
 pub use wire::{NetWire, Operation};
 
 use super::Link;
