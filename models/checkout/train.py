@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import onnx
 from features import Floats, matrix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def plain() -> Iterator[Case]:
     for number, (name, attributes) in enumerate(ACTIVATIONS.items()):
         for sizes in shapes:
             graph, value = Graph(number), "X"
-            for inputs, outputs in zip(sizes, sizes[1:-1], strict=False):
+            for inputs, outputs in pairwise(sizes[:-1]):
                 how = "gemm" if number % 2 else "matmul"
                 value = graph.add(name, graph.dense(value, inputs, outputs, how), **attributes)
             value = graph.dense(value, sizes[-2], sizes[-1])
@@ -153,11 +154,12 @@ def embedded() -> Iterator[Case]:
 def scikit() -> Iterator[Case]:
     """scikit-learn's nets through skl2onnx, alone and behind a scaler."""
     from common import export  # on the path of the examples
-    from onnx_sklearn import data
     from sklearn.impute import SimpleImputer
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    from onnx_sklearn import data
 
     x, y, two, three = data(False)
 
@@ -171,9 +173,42 @@ def scikit() -> Iterator[Case]:
             graph = export(make_pipeline(StandardScaler(), net).fit(x, target), x)
             first = int(kind == "2")
             yield Case(f"net_mlp_{activation}_{kind}", graph, rows, False, first, TOLERANCE)
-        net = make_pipeline(SimpleImputer(), StandardScaler(), MLPRegressor(hidden_layer_sizes=(20,), **settings))
+        net = make_pipeline(
+            SimpleImputer(), StandardScaler(), MLPRegressor(hidden_layer_sizes=(20,), **settings)
+        )
         graph = export(net.fit(x, y), x)
         yield Case(f"net_mlp_{activation}_r", graph, rows, False, 0, TOLERANCE)
+
+
+def foreign() -> Iterator[Case]:
+    """Graphs that are not lowered, for the ONNX module."""
+    graph = Graph(31)
+    value = graph.add("Unsqueeze", "X", graph.constant(np.array([1])))
+    kernel = graph.constant(graph.rng.normal(size=(4, 1, 3)))
+    value = graph.add("Relu", graph.add("Conv", value, kernel, kernel_shape=[3]))
+    value = graph.dense(graph.add("Flatten", value), 4 * 6, 1)
+    yield fixed(case("conv", graph, graph.add("Sigmoid", value), 8), 1)
+    graph = Graph(32)
+    value = graph.dense("X", 10, 16)
+    scale, bias = (graph.constant(graph.rng.uniform(0.5, 2, 16)) for _ in range(2))
+    value = graph.add("LayerNormalization", value, scale, bias)
+    value = graph.add("Softmax", graph.dense(graph.add("Selu", value), 16, 3), axis=-1)
+    yield fixed(case("layer_norm", graph, value, 10), 3)
+    graph = Graph(33)
+    found = graph.add("Gather", graph.constant(graph.rng.normal(size=(9, 4))), "kind")
+    parts = ["X", graph.add("Flatten", found, axis=1)]
+    value = graph.add("Softplus", graph.dense(graph.add("Concat", *parts, axis=1), 9, 12))
+    inputs = {"X": (TensorProto.FLOAT, 5), "kind": (TensorProto.INT64, 1)}
+    made = graph.finish(graph.add("Sigmoid", graph.dense(value, 12, 1)), inputs)
+    yield fixed(Case("net_codes", made, normal(5, (9,)), False, tolerance=TOLERANCE), 1)
+
+
+def fixed(of: Case, columns: int) -> Case:
+    """With the width of the output, which a graph that is not lowered must tell."""
+    of.id = of.id.replace("net_", "graph_")
+    output = helper.make_tensor_value_info("P", TensorProto.FLOAT, [None, columns])
+    of.model.graph.output[0].CopyFrom(output)
+    return of
 
 
 def nets() -> Iterator[Case]:
@@ -181,4 +216,5 @@ def nets() -> Iterator[Case]:
     yield from plain()
     yield from shaped()
     yield from embedded()
+    yield from foreign()
     yield from scikit()

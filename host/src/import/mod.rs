@@ -39,6 +39,8 @@ pub enum Format {
     /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them,
     /// and neural nets.
     Onnx,
+    /// An ONNX graph as it is, for the ONNX module: nothing is lowered.
+    Graph,
 }
 
 /// What a model file says in words.
@@ -81,8 +83,9 @@ impl Source {
             Format::Xgboost => xgboost(bytes, iterations),
             Format::Linear if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
             Format::Linear => linear(text(bytes)?).map(Self::Linear),
-            Format::Onnx if iterations.is_some() => Err(Failure::usage("an ONNX model has no iterations to choose")),
+            Format::Onnx | Format::Graph if iterations.is_some() => Err(Failure::usage("an ONNX model has no iterations to choose")),
             Format::Onnx => onnx(bytes),
+            Format::Graph => onnx::as_graph(bytes).map(Self::Graph),
         }
     }
 

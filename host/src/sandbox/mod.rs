@@ -40,9 +40,14 @@ impl Default for Bounds {
 
 /// The compiled module, shared by all instances of a process.
 pub struct Sandbox {
+    compiled: Arc<Compiled>,
+    bounds: Bounds,
+}
+
+/// A compiled module with its engine and clock.
+struct Compiled {
     engine: Engine,
     module: InstancePre<Held>,
-    bounds: Bounds,
     running: Arc<AtomicBool>,
 }
 
@@ -60,6 +65,24 @@ impl Sandbox {
     /// # Errors
     /// `SANDBOX` when it is no module, has imports, or cannot be compiled.
     pub fn with_module(wasm: &[u8], bounds: Bounds) -> Result<Self> {
+        Ok(Self { compiled: Arc::new(Compiled::new(wasm)?), bounds })
+    }
+
+    /// A fresh instance with its own memory.
+    ///
+    /// # Errors
+    /// `SANDBOX` when memory or exports are not as expected.
+    pub fn instance(&self) -> Result<Instance> {
+        let limits = StoreLimitsBuilder::new().memory_size(self.bounds.memory_bytes).instances(1).memories(1).build();
+        let mut store = deadline::store(&self.compiled.engine, limits);
+        deadline::begin(&mut store, self.bounds.load_ms);
+        let instance = self.compiled.module.instantiate(&mut store).map_err(failed)?;
+        Instance::new(store, &instance, self.bounds)
+    }
+}
+
+impl Compiled {
+    fn new(wasm: &[u8]) -> Result<Self> {
         let engine = Engine::new(&config()).map_err(failed)?;
         let module = Module::new(&engine, wasm).map_err(failed)?;
         if let Some(import) = module.imports().next() {
@@ -69,23 +92,11 @@ impl Sandbox {
         let module = Linker::new(&engine).instantiate_pre(&module).map_err(failed)?;
         let running = Arc::new(AtomicBool::new(true));
         tick(engine.clone(), Arc::clone(&running));
-        Ok(Self { engine, module, bounds, running })
-    }
-
-    /// A fresh instance with its own memory.
-    ///
-    /// # Errors
-    /// `SANDBOX` when memory or exports are not as expected.
-    pub fn instance(&self) -> Result<Instance> {
-        let limits = StoreLimitsBuilder::new().memory_size(self.bounds.memory_bytes).instances(1).memories(1).build();
-        let mut store = deadline::store(&self.engine, limits);
-        deadline::begin(&mut store, self.bounds.load_ms);
-        let instance = self.module.instantiate(&mut store).map_err(failed)?;
-        Instance::new(store, &instance, self.bounds)
+        Ok(Self { engine, module, running })
     }
 }
 
-impl Drop for Sandbox {
+impl Drop for Compiled {
     fn drop(&mut self) {
         self.running.store(false, Ordering::Relaxed);
     }

@@ -1,12 +1,13 @@
 //! The ONNX module: which bundles need it, where it is, and graphs that authors try out in it.
 //!
-//! It is a file beside the `tollgate` command and no part of it, for it is large and few need
-//! it: `tollgate-onnx.wasm`, or what `TOLLGATE_ONNX_MODULE` names.
+//! It is a file beside the `tollgate` command, or one folder up, and no part of it, for it is
+//! large and few need it: `tollgate-onnx.wasm`, or what `TOLLGATE_ONNX_MODULE` names.
 
-use super::{Bounds, Instance, Sandbox};
+use super::{Bounds, Compiled, Instance, Sandbox};
 use crate::failure::{self, Failure, Result};
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use tollgate_scorer::bundle::{Bundle, Container, ManifestWire, Verified};
 use tollgate_scorer::model::{Net, NetScratch, ONNX, Run};
 use tollgate_scorer::trust::Envelope;
@@ -32,8 +33,14 @@ impl Sandbox {
     /// # Errors
     /// As [`Sandbox::for_bundle`].
     pub fn for_graphs(bounds: Bounds) -> Result<Self> {
-        let path = module()?;
-        Self::with_module(&failure::read(&path, limits::BUNDLE_BYTES)?, bounds)
+        // Compiling takes seconds: once a process.
+        static COMPILED: Mutex<Option<Arc<Compiled>>> = Mutex::new(None);
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if compiled.is_none() {
+            *compiled = Some(Arc::new(Compiled::new(&failure::read(&module()?, limits::BUNDLE_BYTES)?)?));
+        }
+        let compiled = compiled.clone().ok_or_else(|| Failure::refused("SANDBOX", "the ONNX module is not there"))?;
+        Ok(Self { compiled, bounds })
     }
 }
 
@@ -52,8 +59,9 @@ fn module() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(VARIABLE) {
         return Ok(named.into());
     }
-    let beside = std::env::current_exe().ok().map(|command| command.with_file_name(FILE));
-    beside.filter(|path| path.exists()).ok_or_else(|| {
+    let command = std::env::current_exe().unwrap_or_default();
+    let near = command.ancestors().skip(1).take(2).map(|folder| folder.join(FILE));
+    near.into_iter().find(|path| path.exists()).ok_or_else(|| {
         let message = format!(
             "this model is an ONNX graph, which needs {FILE}: put it beside the tollgate command, or name it with \
              {VARIABLE}"

@@ -7,7 +7,6 @@
 //! the same row has the same contributions, everywhere. A feature that has the baseline's
 //! value contributes nothing, and no evaluation is spent on it.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// Pairs of orders. An explanation takes at most twice this many evaluations for each feature
@@ -39,31 +38,35 @@ pub(crate) fn contributions(
     contributions: &mut Vec<f64>,
 ) {
     let features = baseline.len();
-    let mut expected = Vec::new();
-    raw(baseline, &mut expected);
-    let mut sums = vec![0.0; features * expected.len()];
-    let differing = |(index, (value, base)): (usize, (&f64, &f64))| (value != base).then_some(index);
-    let mut order: Vec<usize> = row.iter().zip(baseline).enumerate().filter_map(differing).collect();
-    let (mut state, mut mixed, mut scores) = (SEED, Vec::new(), Vec::new());
+    let mut before = Vec::new();
+    raw(baseline, &mut before);
+    let first = contributions.len();
+    for expected in &before {
+        contributions.resize(contributions.len() + features, 0.0);
+        contributions.push(*expected);
+    }
+    let sums = contributions.get_mut(first..).unwrap_or_default();
+    let mut order: Vec<usize> = (0..features).filter(|index| row.get(*index) != baseline.get(*index)).collect();
+    let (mut state, mut mixed) = (SEED, baseline.to_vec());
+    let share = 0.5 / pairs as f64;
     for number in 0..2 * pairs {
         if number % 2 == 0 { shuffle(&mut order, &mut state) } else { order.reverse() }
-        mixed.clear();
-        mixed.extend_from_slice(baseline);
-        let mut before = expected.clone();
+        // Values replace those of the baseline in one order, and the other way in the next.
+        let to = if number % 2 == 0 { row } else { baseline };
         for index in &order {
-            if let (Some(slot), Some(value)) = (mixed.get_mut(*index), row.get(*index)) {
+            if let (Some(slot), Some(value)) = (mixed.get_mut(*index), to.get(*index)) {
                 *slot = *value;
             }
-            scores.clear();
-            raw(&mixed, &mut scores);
-            let own = sums.iter_mut().skip(*index).step_by(features);
-            own.zip(scores.iter().zip(&before)).for_each(|(sum, (now, before))| *sum += now - before);
-            core::mem::swap(&mut before, &mut scores);
+            let scores = before.len();
+            raw(&mixed, &mut before);
+            for output in 0..scores {
+                let change = before.get(scores + output).copied().unwrap_or_default() - before.get(output).copied().unwrap_or_default();
+                if let Some(sum) = sums.get_mut(output * (features + 1) + index) {
+                    *sum += if number % 2 == 0 { change } else { -change } * share;
+                }
+            }
+            before.drain(..scores);
         }
-    }
-    for (sums, expected) in sums.chunks_exact(features.max(1)).zip(expected) {
-        contributions.extend(sums.iter().map(|sum| sum / (2 * pairs) as f64));
-        contributions.push(expected);
     }
 }
 

@@ -50,7 +50,7 @@ mod trees;
 mod trees_v3;
 mod trees_v5;
 
-use super::Source;
+use super::{GraphSource, Source};
 use crate::failure::Result;
 use op::refused;
 use prost::Message;
@@ -63,6 +63,25 @@ const NEWEST_ML: i64 = 5;
 /// # Errors
 /// `MODEL` with node and attribute at fault, or with the name of what is not supported.
 pub fn onnx(bytes: &[u8]) -> Result<Source> {
+    let graph = read(bytes)?;
+    if is_net(&graph) || foreign::is_foreign(&graph) {
+        let lowered = layers::model(&graph).map(Source::Net);
+        // What is not lowered, the ONNX module may still run.
+        return lowered.or_else(|why| foreign::model(bytes, &graph, why.message).map(Source::Graph));
+    }
+    graph::model(&graph)
+}
+
+/// Reads a net as the graph that it is, for the ONNX module.
+///
+/// # Errors
+/// As for [`onnx`].
+pub fn as_graph(bytes: &[u8]) -> Result<GraphSource> {
+    foreign::model(bytes, &read(bytes)?, "asked for".into())
+}
+
+/// The graph of a file.
+fn read(bytes: &[u8]) -> Result<proto::GraphProto> {
     let model = proto::ModelProto::decode(bytes).map_err(|error| refused(format!("not an ONNX model: {error}")))?;
     // It stands last in the file.
     if model.opset_import.is_empty() {
@@ -76,13 +95,7 @@ pub fn onnx(bytes: &[u8]) -> Result<Source> {
     if !model.functions.is_empty() {
         return Err(refused("functions defined in the file are not supported; inline them when exporting"));
     }
-    let graph = model.graph.as_ref().ok_or_else(|| refused("not an ONNX model: it has no graph"))?;
-    if is_net(graph) || foreign::is_foreign(graph) {
-        let lowered = layers::model(graph).map(Source::Net);
-        // What is not lowered, the ONNX module may still run.
-        return lowered.or_else(|why| foreign::model(bytes, graph, why.message).map(Source::Graph));
-    }
-    graph::model(graph)
+    model.graph.ok_or_else(|| refused("not an ONNX model: it has no graph"))
 }
 
 /// Models of `ai.onnx.ml`, which are none of layers.

@@ -1,0 +1,152 @@
+//! Neural nets: layers in every runtime, graphs in the ONNX module.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::path::Path;
+use tollgate_host::author;
+use tollgate_host::import::{self, NetOperation, Source};
+use tollgate_host::sandbox::{Bounds, Instance, Sandbox, ScoreError};
+use tollgate_scorer::Code;
+use tollgate_scorer::model::PAIRS;
+use tollgate_tests::cases::{folders, json, same_bits};
+use tollgate_tests::forge::{key, public};
+use tollgate_tests::property::check;
+use tollgate_tests::{Native, Runtime, Wasmtime, doubles, present, root};
+
+fn checkout() -> Vec<u8> {
+    std::fs::read(root().join("models/checkout/model.onnx")).expect("the example's model")
+}
+
+/// Rows within a few units, without repetition.
+fn rows(width: usize, count: usize) -> Vec<f64> {
+    (0..width * count).map(|at| ((at * 7919 + 13) % 2003) as f64 / 97.0 - 10.0).collect()
+}
+
+#[test]
+fn layers_have_the_same_bits_natively_and_in_the_sandbox() {
+    let source = import::onnx(&checkout()).expect("the example is lowered");
+    assert!(matches!(source, Source::Net(_)), "a small net needs no other module");
+    let (file, width) = (author::bare(&source, &key(1)).expect("a bundle"), source.features().len());
+    let (mut native, mut wasmtime) = (Native::default(), Wasmtime::new(Bounds::default()));
+    for runtime in [&mut native as &mut dyn Runtime, &mut wasmtime] {
+        runtime.load(&file, &public(1), None, None).expect("loads");
+    }
+    let rows = rows(width, 500);
+    let together = native.predict(&rows, width, 1, false);
+    let pairs = |other: Vec<f64>| together.iter().zip(other).all(|(a, b)| same_bits(*a, b));
+    assert!(pairs(wasmtime.predict(&rows, width, 1, false)), "sandbox");
+    assert!(pairs(native.predict_alone(&rows, width, 1)), "row by row");
+    assert!(together.iter().any(|score| *score > 0.0) && together.iter().any(|score| *score < 0.0));
+}
+
+#[test]
+fn reasons_of_nets_add_up_and_do_not_change() {
+    let source = import::onnx(&checkout()).expect("the example is lowered");
+    let (file, width) = (author::bare(&source, &key(1)).expect("a bundle"), source.features().len());
+    let (mut native, mut wasmtime) = (Native::default(), Wasmtime::new(Bounds::default()));
+    native.load(&file, &public(1), None, None).expect("loads");
+    wasmtime.load(&file, &public(1), None, None).expect("loads");
+    let rows = rows(width, 20);
+    let scores = native.predict(&rows, width, 1, false);
+    let told = native.contributions(&rows, width, 1).expect("explained");
+    assert_eq!(told, wasmtime.contributions(&rows, width, 1).expect("explained"));
+    assert_eq!(PAIRS, 8, "the number that the documentation names");
+    for (told, score) in told.chunks(width + 1).zip(scores) {
+        let sum: f64 = told.iter().sum();
+        assert!((sum - score).abs() < 1e-5 * (1.0 + score.abs()), "{sum} where the score is {score}");
+    }
+}
+
+/// A damaged file is refused with a message, read as another model, or left to the ONNX module.
+#[test]
+fn damaged_graphs_do_not_stop_the_importer() {
+    let honest = checkout();
+    let damage = prop::collection::vec((any::<Index>(), any::<u8>()), 1..12);
+    check(512, (damage, prop::option::of(any::<Index>())), |(bytes, cut)| {
+        let mut file = honest.clone();
+        for (at, byte) in bytes {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        if let Some(cut) = cut {
+            file.truncate(cut.index(honest.len()));
+        }
+        match import::onnx(&file) {
+            Err(failure) => assert!(["MODEL", "LIMIT"].contains(&failure.code), "{failure}"),
+            Ok(source @ Source::Net(_)) => {
+                if let Err(failure) = author::bare(&source, &key(1)) {
+                    assert!(["MODEL", "LIMIT", "MALFORMED"].contains(&failure.code), "{failure}");
+                }
+            }
+            Ok(_) => {}
+        }
+    });
+}
+
+/// A net that looks up a table knows no category beyond it.
+#[test]
+fn every_length_of_the_file_is_refused_or_read() {
+    let honest = checkout();
+    for length in (0..honest.len()).step_by(17) {
+        assert!(import::onnx(&honest[..length]).is_err(), "the first {length} bytes are no model");
+    }
+    let Source::Net(net) = import::onnx(&honest).expect("read") else { panic!("a net") };
+    let dense = net.layers.iter().filter(|layer| matches!(layer.operation, NetOperation::Dense { .. })).count();
+    assert_eq!(dense, 3);
+}
+
+/// The ONNX module, where it was built.
+fn onnx() -> Option<Sandbox> {
+    present(root().join("target/release/tollgate-onnx.wasm"), "the ONNX module, see `make onnx`")?;
+    Some(Sandbox::for_graphs(Bounds { memory_bytes: 1 << 30, load_ms: 120_000, call_ms: 60_000 }).expect("compiles"))
+}
+
+fn load(sandbox: &Sandbox, file: &[u8]) -> Result<(Instance, tollgate_host::sandbox::LoadedBundle), ScoreError> {
+    let mut instance = sandbox.instance().expect("an instance");
+    instance.load(file, &[public(1)], None, None).map(|bundle| (instance, bundle))
+}
+
+#[test]
+fn graphs_run_in_the_onnx_module_alone() {
+    let (Some(sandbox), Some(grid)) =
+        (onnx(), present(root().join("target/onnx-grid"), "grid of ONNX Runtime, see `make onnx-grid`"))
+    else {
+        return;
+    };
+    let mut ran = 0;
+    for case in folders(&grid) {
+        if case.file_name().is_some_and(|name| name.to_string_lossy().starts_with("graph_")) {
+            graph(&sandbox, &case);
+            ran += 1;
+        }
+    }
+    println!("graphs: {ran} models");
+    assert!(ran >= 3, "the graphs are there");
+}
+
+fn graph(sandbox: &Sandbox, case: &Path) {
+    let source = Source::read(&case.join("model.onnx"), None, None).unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(matches!(source, Source::Graph(_)), "{}: not lowered", case.display());
+    let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{}: {failure}", case.display()));
+    let lean = Sandbox::new(Bounds::default()).expect("compiles");
+    match load(&lean, &file) {
+        Err(ScoreError::Refused(Code::Incompatible, text)) => assert!(text.contains("tollgate-onnx.wasm"), "{text}"),
+        other => panic!("the lean module must refuse: {:?}", other.map(|_| ())),
+    }
+    let (mut instance, bundle) = load(sandbox, &file).unwrap_or_else(|error| panic!("{}: {error:?}", case.display()));
+    let (rows, want) = (doubles(&case.join("X.f64")), doubles(&case.join("response.f64")));
+    let (width, outputs) = (source.features().len(), source.outputs());
+    let got = instance.predict(bundle, &rows, width, outputs, true).expect("predicts");
+    let tolerance = json(&case.join("meta.json"))["tolerance"].as_f64().expect("a number");
+    let off = got.iter().zip(&want).filter(|(got, want)| (*got - *want).abs() > tolerance * (1.0 + want.abs())).count();
+    assert_eq!((got.len(), off), (want.len(), 0), "{}", case.display());
+    // Alone or together, a row has the same bits; and it has reasons.
+    let some = &rows[..width * 50];
+    let alone: Vec<f64> = some
+        .chunks(width)
+        .flat_map(|row| instance.predict(bundle, row, width, outputs, true).expect("predicts"))
+        .collect();
+    assert!(alone.iter().zip(&got).all(|(a, b)| same_bits(*a, *b)), "{}", case.display());
+    let told = instance.contributions(bundle, &rows[..width], width, outputs).expect("explains");
+    assert_eq!(told.len(), outputs * (width + 1));
+}
