@@ -83,7 +83,7 @@ fn damaged_graphs_do_not_stop_the_importer() {
     });
 }
 
-/// A net that looks up a table knows no category beyond it.
+/// A file cut short is no model, wherever it ends.
 #[test]
 fn every_length_of_the_file_is_refused_or_read() {
     let honest = checkout();
@@ -149,4 +149,60 @@ fn graph(sandbox: &Sandbox, case: &Path) {
     assert!(alone.iter().zip(&got).all(|(a, b)| same_bits(*a, *b)), "{}", case.display());
     let told = instance.contributions(bundle, &rows[..width], width, outputs).expect("explains");
     assert_eq!(told.len(), outputs * (width + 1));
+}
+
+/// A signature vouches for the author and not for the author's graph: tract may refuse it or
+/// panic, which ends in a trap of that one instance.
+#[test]
+fn damaged_graphs_end_in_an_error_of_their_own_instance() {
+    let (Some(sandbox), Some(case)) =
+        (onnx(), present(root().join("target/onnx-grid/graph_conv"), "grid of ONNX Runtime, see `make onnx-grid`"))
+    else {
+        return;
+    };
+    let source = Source::read(&case.join("model.onnx"), None, None).expect("read");
+    let Source::Graph(honest) = &source else { panic!("a graph") };
+    let file = author::bare(&source, &key(1)).expect("a bundle");
+    let model = author::model_part(&source, &[]).expect("a part").bytes;
+    let at = model.windows(honest.graph.len()).position(|part| part == honest.graph).expect("the graph is in the part");
+    let damage = prop::collection::vec((any::<Index>(), any::<u8>()), 1..8);
+    let ends = std::cell::RefCell::new([0; 3]);
+    check(64, damage, |bytes| {
+        let mut part = model.clone();
+        for (place, byte) in bytes {
+            part[at + place.index(honest.graph.len())] = byte;
+        }
+        let forged = replaced(&file, &part);
+        let end = match load(&sandbox, &forged) {
+            Ok(_) => 0,
+            Err(ScoreError::Refused(..)) => 1,
+            Err(ScoreError::Lost(_)) => 2,
+        };
+        ends.borrow_mut()[end] += 1;
+    });
+    println!("damaged graphs: {:?} loaded, refused, trapped", ends.borrow());
+    load(&sandbox, &file).expect("an honest one still loads");
+}
+
+/// The bundle with another model part, signed again.
+fn replaced(file: &[u8], model: &[u8]) -> Vec<u8> {
+    use tollgate_scorer::Trust;
+    use tollgate_scorer::bundle::{Role, verify};
+    use tollgate_scorer::trust::TrustedKeys;
+    let trust = Trust { keys: TrustedKeys::parse(&public(1)).expect("a key"), expected: None, now_ms: None };
+    let bundle = verify(file, &trust).expect("verifies");
+    let roles = [Role::Schema, Role::Model, Role::Calibrator, Role::Policy, Role::Golden];
+    let parts = roles.map(|role| author::PartSource {
+        role,
+        format: match role {
+            Role::Schema => "schema/1",
+            Role::Model => tollgate_scorer::model::ONNX,
+            Role::Calibrator => "calibrator/1",
+            Role::Policy => "policy/1",
+            _ => "golden/1",
+        },
+        bytes: if role == Role::Model { model.to_vec() } else { bundle.part(role).to_vec() },
+    });
+    author::sign(&author::Provenance { name: "model".into(), ..author::Provenance::default() }, &parts, &key(1))
+        .expect("signs")
 }
