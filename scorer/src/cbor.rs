@@ -144,7 +144,8 @@ fn item<'b>(rest: &mut &'b [u8]) -> Result<Item<'b>> {
         2 | 3 => {
             let length = usize::try_from(argument).ok();
             let cut = length.and_then(|length| rest.split_at_checked(length));
-            (content, *rest) = cut.ok_or(Error::new(Code::Limit, "structured part: string longer than the document"))?;
+            (content, *rest) =
+                cut.ok_or(Error::new(Code::Limit, "structured part: string longer than the document"))?;
         }
         4 | 5 => {
             if argument > left {

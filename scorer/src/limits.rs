@@ -41,10 +41,6 @@ pub const THRESHOLDS: usize = 65_534;
 pub const LAYERS: usize = 1_000;
 /// Numbers that a neural net computes for one row, features included.
 pub const UNITS: usize = 1 << 18;
-/// Nodes of an ONNX graph, those of graphs inside it included.
-pub const GRAPH_NODES: usize = 10_000;
-/// Elements of one tensor of an ONNX graph.
-pub const GRAPH_ELEMENTS: usize = 64 << 20;
 /// Outputs of a model (classes).
 pub const OUTPUTS: usize = 1_000;
 /// Knots of an isotonic calibrator.

@@ -83,7 +83,9 @@ impl Source {
             Format::Xgboost => xgboost(bytes, iterations),
             Format::Linear if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
             Format::Linear => linear(text(bytes)?).map(Self::Linear),
-            Format::Onnx | Format::Graph if iterations.is_some() => Err(Failure::usage("an ONNX model has no iterations to choose")),
+            Format::Onnx | Format::Graph if iterations.is_some() => {
+                Err(Failure::usage("an ONNX model has no iterations to choose"))
+            }
             Format::Onnx => onnx(bytes),
             Format::Graph => onnx::as_graph(bytes).map(Self::Graph),
         }

@@ -20,7 +20,7 @@
 //! | `planes.rs`, `plane.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 //! | `shapley/` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
-//! | `dense.rs` | layers of neural nets |
+//! | `dense.rs`, `four.rs` | layers of neural nets, four numbers side by side |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@
 extern crate alloc;
 
 mod dense;
+mod four;
 mod lanes;
 mod layout;
 mod linear_leaves;

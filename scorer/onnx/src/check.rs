@@ -1,8 +1,12 @@
 //! Bounds of a graph, checked before tract sees it.
 
-use tollgate_scorer::{Code, Error, Result, limits};
+use tollgate_scorer::{Code, Error, Result};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 
+/// Nodes of a graph, those of graphs inside it included.
+const NODES: usize = 10_000;
+/// Elements of one tensor.
+const ELEMENTS: usize = 64 << 20;
 /// Graphs inside graphs.
 const DEPTH: usize = 4;
 
@@ -21,7 +25,7 @@ fn check_graph(graph: &GraphProto, nodes: &mut usize, depth: usize) -> Result<()
         return Err(Error::new(Code::Limit, "model: graphs nested too deeply"));
     }
     *nodes += graph.node.len();
-    if *nodes > limits::GRAPH_NODES {
+    if *nodes > NODES {
         return Err(Error::new(Code::Limit, "model: too many nodes"));
     }
     graph.initializer.iter().try_for_each(check_tensor)?;
@@ -45,7 +49,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<()> {
     }
     let sizes = tensor.dims.iter().map(|dim| usize::try_from(*dim).ok());
     let size = sizes.into_iter().try_fold(1usize, |size, dim| size.checked_mul(dim?));
-    if size.is_none_or(|size| size > limits::GRAPH_ELEMENTS) {
+    if size.is_none_or(|size| size > ELEMENTS) {
         return Err(Error::new(Code::Limit, "model: tensor too large"));
     }
     Ok(())

@@ -50,7 +50,11 @@ pub(crate) fn contributions(
     let (mut state, mut mixed) = (SEED, baseline.to_vec());
     let share = 0.5 / pairs as f64;
     for number in 0..2 * pairs {
-        if number % 2 == 0 { shuffle(&mut order, &mut state) } else { order.reverse() }
+        if number % 2 == 0 {
+            shuffle(&mut order, &mut state)
+        } else {
+            order.reverse()
+        }
         // Values replace those of the baseline in one order, and the other way in the next.
         let to = if number % 2 == 0 { row } else { baseline };
         for index in &order {
@@ -60,7 +64,8 @@ pub(crate) fn contributions(
             let scores = before.len();
             raw(&mixed, &mut before);
             for output in 0..scores {
-                let change = before.get(scores + output).copied().unwrap_or_default() - before.get(output).copied().unwrap_or_default();
+                let change = before.get(scores + output).copied().unwrap_or_default()
+                    - before.get(output).copied().unwrap_or_default();
                 if let Some(sum) = sums.get_mut(output * (features + 1) + index) {
                     *sum += if number % 2 == 0 { change } else { -change } * share;
                 }

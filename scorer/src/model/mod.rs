@@ -220,7 +220,7 @@ impl Model {
     /// # Errors
     /// `MODEL` for a forest that cannot be explained, or a net that is too large for it.
     pub fn contributions<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> Result<&'s [f64]> {
-        ensure(self.explains(), Code::Model, "model: no explanation; leaves lack training data, or the net is too large")?;
+        ensure(self.explains(), Code::Model, "model: no explanation; leaves lack training data, or too many weights")?;
         let Scratch { forest: work, neural: units, outputs, .. } = scratch;
         outputs.clear();
         match self {

@@ -81,7 +81,10 @@ fn columns(output: &ValueInfoProto) -> Option<usize> {
 
 fn inside(tensor: &TensorProto) -> Result<()> {
     if tensor.data_location != 0 || !tensor.external_data.is_empty() {
-        return Err(refused(format!("tensor {:?} is in another file; save the model with its data inside", tensor.name)));
+        return Err(refused(format!(
+            "tensor {:?} is in another file; save the model with its data inside",
+            tensor.name
+        )));
     }
     Ok(())
 }

@@ -72,4 +72,3 @@ fn shape(input: &ValueInfoProto) -> Result<(Kind, usize, bool)> {
     })?;
     Ok((kind, width, dims.len() > 1))
 }
-

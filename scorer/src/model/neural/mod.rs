@@ -109,13 +109,17 @@ impl Layers {
             Operation::Dense => dense(other, from, if relu { 0.0 } else { f32::NEG_INFINITY }, places, to),
             Operation::Pick => {
                 let picked = self.picked.get(layer.other.clone()).unwrap_or_default();
-                to.iter_mut().zip(picked).for_each(|(to, at)| *to = units.get(*at as usize).copied().unwrap_or(f32::NAN));
+                to.iter_mut()
+                    .zip(picked)
+                    .for_each(|(to, at)| *to = units.get(*at as usize).copied().unwrap_or(f32::NAN));
             }
             Operation::Embed => {
                 for (to, code) in to.chunks_exact_mut(to.len() / from.len().max(1)).zip(from) {
                     // Below zero and NaN there is no row.
                     let row = if *code >= 0.0 { other.chunks_exact(to.len()).nth(*code as usize) } else { None };
-                    to.iter_mut().enumerate().for_each(|(at, to)| *to = row.and_then(|row| row.get(at)).copied().unwrap_or(f32::NAN));
+                    to.iter_mut()
+                        .enumerate()
+                        .for_each(|(at, to)| *to = row.and_then(|row| row.get(at)).copied().unwrap_or(f32::NAN));
                 }
             }
             _ => {

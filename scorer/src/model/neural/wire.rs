@@ -81,24 +81,28 @@ impl Net {
         let whole = wire.plan.len().is_multiple_of(4) && wire.numbers.len().is_multiple_of(4);
         ensure(whole && numbers.iter().all(|number| number.is_finite()), Code::Model, "model: numbers")?;
         let baseline = numbers.get(..features.len()).ok_or(WRONG)?.iter().map(|number| f64::from(*number)).collect();
-        let mut net = Layers { layers: Vec::new(), numbers, picked: Vec::new(), units: features.len(), outputs: 0 };
+        let mut own = Layers { layers: Vec::new(), numbers, picked: Vec::new(), units: features.len(), outputs: 0 };
         let (mut words, mut read) = (Words(wire.plan.as_chunks().0), features.len());
         while !words.0.is_empty() {
-            let layer = net.layer(&mut words, &mut read).map_err(|error| error.at(net.layers.len()))?;
-            net.units = layer.to.end;
-            net.outputs = layer.to.len();
-            net.layers.push(layer);
+            let layer = own.layer(&mut words, &mut read).map_err(|error| error.at(own.layers.len()))?;
+            own.units = layer.to.end;
+            own.outputs = layer.to.len();
+            own.layers.push(layer);
         }
-        ensure(read == net.numbers.len() && net.layers.len() <= limits::LAYERS, Code::Model, "model: numbers or layers")?;
-        ensure((1..=limits::OUTPUTS).contains(&net.outputs), Code::Limit, "model: no outputs, or too many")?;
+        ensure(
+            read == own.numbers.len() && own.layers.len() <= limits::LAYERS,
+            Code::Model,
+            "model: numbers or layers",
+        )?;
+        ensure((1..=limits::OUTPUTS).contains(&own.outputs), Code::Limit, "model: no outputs, or too many")?;
         Ok(Self {
             features,
-            outputs: net.outputs,
-            risk: risk(&wire.risk, net.outputs)?,
-            link: Link::parse(wire.link, net.outputs)?,
+            outputs: own.outputs,
+            risk: risk(&wire.risk, own.outputs)?,
+            link: Link::parse(wire.link, own.outputs)?,
             baseline,
-            work: net.numbers.len() + net.units,
-            run: Box::new(net),
+            work: own.numbers.len() + own.units,
+            run: Box::new(own),
         })
     }
 }

@@ -145,7 +145,8 @@ fn shaped(wanted: &[i64], of: &Tensor) -> Option<Vec<usize>> {
         return None;
     }
     let known = rest.iter().filter(|dim| **dim != -1).map(|dim| usize::try_from(*dim).ok().filter(|dim| *dim > 0));
-    let known: usize = known.collect::<Option<Vec<usize>>>()?.iter().try_fold(1usize, |all, dim| all.checked_mul(*dim))?;
+    let known: usize =
+        known.collect::<Option<Vec<usize>>>()?.iter().try_fold(1usize, |all, dim| all.checked_mul(*dim))?;
     let open = of.width().checked_div(known)?;
     let dims: Vec<usize> = rest.iter().map(|dim| if *dim == -1 { open } else { *dim as usize }).collect();
     let all = dims.iter().try_fold(1usize, |all, dim| all.checked_mul(*dim))?;

@@ -93,7 +93,10 @@ impl Linked {
     pub(super) fn names(&self) -> Names {
         let pair = [Score::Complement(0), Score::Output(0)];
         let told = self.columns == pair || self.columns.iter().all(|score| matches!(score, Score::Output(_)));
-        Names { classes: if told && self.classes.len() > 1 { self.classes.clone() } else { vec![] }, ..Names::default() }
+        Names {
+            classes: if told && self.classes.len() > 1 { self.classes.clone() } else { vec![] },
+            ..Names::default()
+        }
     }
 
     /// Makes the raw scores the last layer; their link and how many they are.
