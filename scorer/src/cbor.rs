@@ -101,8 +101,9 @@ fn scan(bytes: &[u8]) -> Result<()> {
         let found = item(&mut rest).map_err(|error| error.at(at))?;
         if let Some(level) = open.get_mut(depth) {
             level.left -= 1;
-            if level.map && level.left % 2 == 1 {
-                let ordered = matches!(found.major, 0 | 3) && level.key.is_none_or(|key| key < found.content);
+            // A key that is a list or a map is left to the decode, after the limits.
+            if level.map && level.left % 2 == 1 && matches!(found.major, 0 | 3) {
+                let ordered = level.key.is_none_or(|key| key < found.content);
                 malformed(ordered, "structured part: keys not in order").map_err(|error| error.at(at))?;
                 level.key = Some(found.content);
             }

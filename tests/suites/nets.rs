@@ -7,7 +7,7 @@ use tollgate_host::author;
 use tollgate_host::import::{self, NetOperation, Source};
 use tollgate_host::sandbox::{Bounds, Instance, Sandbox, ScoreError};
 use tollgate_scorer::Code;
-use tollgate_scorer::model::PAIRS;
+use tollgate_scorer::model::{ONNX, PAIRS};
 use tollgate_tests::cases::{folders, json, same_bits};
 use tollgate_tests::forge::{key, public};
 use tollgate_tests::property::check;
@@ -95,6 +95,27 @@ fn every_length_of_the_file_is_refused_or_read() {
     assert_eq!(dense, 3);
 }
 
+/// Words of the plan and numbers overwritten, mostly by the largest there are: an error with a
+/// code, natively and in the sandbox alike, or a net that decides.
+#[test]
+fn damaged_layers_under_a_good_signature() {
+    let source = import::onnx(&checkout()).expect("the example is lowered");
+    let file = author::bare(&source, &key(1)).expect("a bundle");
+    let model = author::model_part(&source, &[]).expect("a part").bytes;
+    let runtimes = std::cell::RefCell::new((Native::default(), Wasmtime::new(Bounds::default())));
+    let byte = prop_oneof![any::<u8>(), Just(0xff), Just(0), Just(0x7f)];
+    check(256, (any::<Index>(), prop::collection::vec(byte, 1..12)), |(at, bytes)| {
+        let mut part = model.clone();
+        // The plan stands before the numbers, which are by far the most bytes.
+        let at = at.index(part.len().min(1200));
+        part.iter_mut().skip(at).zip(bytes).for_each(|(old, new)| *old = new);
+        let forged = replaced(&file, "layers/1", &part);
+        let (native, wasmtime) = &mut *runtimes.borrow_mut();
+        let loaded = native.load(&forged, &public(1), None, None);
+        assert_eq!(wasmtime.load(&forged, &public(1), None, None), loaded);
+    });
+}
+
 /// The ONNX module, where it was built.
 fn onnx() -> Option<Sandbox> {
     present(root().join("target/release/tollgate-onnx.wasm"), "the ONNX module, see `make onnx`")?;
@@ -172,7 +193,7 @@ fn damaged_graphs_end_in_an_error_of_their_own_instance() {
         for (place, byte) in bytes {
             part[at + place.index(honest.graph.len())] = byte;
         }
-        let forged = replaced(&file, &part);
+        let forged = replaced(&file, ONNX, &part);
         let end = match load(&sandbox, &forged) {
             Ok(_) => 0,
             Err(ScoreError::Refused(..)) => 1,
@@ -185,7 +206,7 @@ fn damaged_graphs_end_in_an_error_of_their_own_instance() {
 }
 
 /// The bundle with another model part, signed again.
-fn replaced(file: &[u8], model: &[u8]) -> Vec<u8> {
+fn replaced(file: &[u8], format: &'static str, model: &[u8]) -> Vec<u8> {
     use tollgate_scorer::Trust;
     use tollgate_scorer::bundle::{Role, verify};
     use tollgate_scorer::trust::TrustedKeys;
@@ -196,7 +217,7 @@ fn replaced(file: &[u8], model: &[u8]) -> Vec<u8> {
         role,
         format: match role {
             Role::Schema => "schema/1",
-            Role::Model => tollgate_scorer::model::ONNX,
+            Role::Model => format,
             Role::Calibrator => "calibrator/1",
             Role::Policy => "policy/1",
             _ => "golden/1",

@@ -115,18 +115,19 @@ impl Layers {
         let alpha = f32::from_bits(words.next()? as u32);
         let (first, count, more) = (words.next()?, words.next()?, words.next()?);
         let below = |end: usize| end <= limits::UNITS;
-        ensure(below(first) && below(count) && below(more & 0xffff) && count > 0, Code::Limit, "model: units")?;
+        let sane = operation == Operation::Embed || below(more);
+        ensure(below(first) && below(count) && count > 0 && sane, Code::Limit, "model: units")?;
         let dense = operation == Operation::Dense;
         ensure(alpha.is_finite() && (dense || activation != Activation::Relu), Code::Model, "model: activation")?;
         let width = match operation {
             Operation::Dense => more,
-            Operation::Embed => (more & 0xffff) * count,
+            Operation::Embed => (more & 0xffff).saturating_mul(count),
             _ => count,
         };
         let of_units = more != 0 && matches!(operation, Operation::Add | Operation::Multiply | Operation::Fill);
         let constants = match operation {
-            Operation::Dense => more.next_multiple_of(LANES) * (count + 1),
-            Operation::Embed => (more & 0xffff) * (more >> 16),
+            Operation::Dense => more.next_multiple_of(LANES).saturating_mul(count + 1),
+            Operation::Embed => (more & 0xffff).saturating_mul(more >> 16),
             Operation::Pick => 0,
             _ if of_units => 0,
             _ => count,
@@ -142,10 +143,10 @@ impl Layers {
                 from..self.picked.len()
             }
             _ if of_units => more..more + count,
-            _ => *read..*read + constants,
+            _ => *read..read.saturating_add(constants),
         };
-        *read += constants;
-        let to = self.units..self.units + width;
+        *read = read.saturating_add(constants);
+        let to = self.units..self.units.saturating_add(width);
         let units = if of_units { other.end } else { 0 };
         let known = first + count <= self.units && units <= self.units && *read <= self.numbers.len();
         ensure(known && below(width) && width > 0 && below(to.end), Code::Limit, "model: layer")?;
