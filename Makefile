@@ -4,6 +4,7 @@ PYTHON ?= python3
 BENCH_OUT ?= target/bench/results
 # The module's budget, brotli-compressed: 110 KiB.
 MODULE_BROTLI_BYTES := 112640
+ONNX_BROTLI_BYTES := 2200000
 BINARYEN := 132.0.0
 ORT_WEB := 1.30.0
 WASM_PACK := 0.15.1
@@ -36,7 +37,7 @@ ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 NPM_TEST := npm-test
 endif
 
-.PHONY: demo serve clients otlp test bench bench-quick bench-shapes bench-serving bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid large venv wasm-opt clean
+.PHONY: demo serve clients otlp test bench bench-quick bench-shapes bench-serving bench-nets bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid onnx large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -65,7 +66,7 @@ otlp: build venv target/serve/signup.tollgate
 	  target/serve/signup.pub models/signup/rows.ndjson
 	cargo build --release -p tollgate-host
 
-test: lint venv grid xgboost-grid onnx-grid target/large/done wasm-opt
+test: lint venv grid xgboost-grid onnx-grid onnx target/large/done wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models host/clients
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests host/clients
@@ -142,6 +143,15 @@ target/npm-tests/tools/done: tests/runtimes/package.json
 build: wasm-opt
 	cargo build --release -p tollgate-host
 
+# The module with tract, beside the command that picks it: minutes to compile, so only tests
+# and those who have ONNX graphs make it. At most 2.2 MB as transports carry it.
+onnx: wasm-opt
+	cargo build --release -p tollgate-module-onnx
+	target/release/tollgate-module-onnx target/release/tollgate-onnx.wasm
+ifdef TOLLGATE_WASM_OPT
+	node tests/bench/size.mjs target/release/tollgate-onnx.wasm $(ONNX_BROTLI_BYTES)
+endif
+
 BENCH_READY := wasm-opt bench-row bench-tract target/bench-venv/done $(ORT_WEB_DONE)
 
 # The first run compiles the model for two of the peers, which takes some minutes more.
@@ -155,6 +165,16 @@ bench-quick: $(BENCH_READY)
 
 bench-shapes: $(BENCH_READY)
 	$(BENCH_RUN) tests/bench/shapes.py $(BENCH)
+
+# One row of a 64-128-64-1 net: the lean module, the ONNX module, onnxruntime-web in turn.
+bench-nets: build onnx venv $(ORT_WEB_DONE)
+	$(VENV) tests/bench/make_net.py target/bench-net
+	test -f target/bench-net/net.key || target/release/tollgate keys new -o target/bench-net/net
+	for how in layers graph; do target/release/tollgate bundle build target/bench-net/$$how \
+	  --key target/bench-net/net.key -o target/bench-net/$$how.tollgate; done
+	target/release/tollgate module -o target/tollgate.wasm
+	node tests/bench/nets.mjs target/bench-net target/tollgate.wasm target/release/tollgate-onnx.wasm \
+	  target/bench-net/net.pub target/bench-npm/node_modules/onnxruntime-web
 
 # tract takes minutes to compile, so only the benchmark does.
 bench-tract:

@@ -26,6 +26,8 @@ export interface Reason<Code extends string = string> {
   readonly code: Code;
   readonly rank: number;
   readonly contribution: number | null;
+  /** The contribution comes from a sample, as those of neural nets do. */
+  readonly approximate?: true;
 }
 
 /** The full record of a decision, version 1; its keys are those of every runtime. */
@@ -95,6 +97,8 @@ export interface Contribution<Name extends string = string> {
 export interface Explanation<Name extends string = string, Code extends string = string> {
   readonly margin: number | null;
   readonly expected_margin: number | null;
+  /** Contributions come from a sample, as those of neural nets do. */
+  readonly approximate?: true;
   readonly features: readonly Contribution<Name>[];
   readonly reasons: readonly (Reason<Code> & {
     readonly near_tie: boolean;
@@ -125,6 +129,8 @@ export interface Description {
   readonly outputs: number;
   readonly scored_features: number;
   readonly explains: boolean;
+  /** What explains comes from a sample, as for neural nets. */
+  readonly approximate?: true;
   readonly golden_rows: number;
   readonly unknown_parts: number;
   readonly features: readonly FeatureDescription[];

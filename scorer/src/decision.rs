@@ -39,6 +39,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) policy: &'a Policy,
     pub(crate) reasons: (&'a Reasons, &'a [Reason]),
+    /// Contributions come from a sample.
+    pub(crate) approximate: bool,
     /// What every record of the bundle has in common, by [`common`].
     pub(crate) common: &'a str,
 }
@@ -112,7 +114,7 @@ impl Decision {
         let segment = self.segment.and_then(|index| setting.policy.segments.get(index));
         json.text_or_null("segment", segment.map(|segment| segment.name.as_str()));
         let (reasons, found) = setting.reasons;
-        reasons.write(&mut json, found, false);
+        reasons.write(&mut json, found, false, setting.approximate);
         // Rules, overrides, releases and shadows are written by later versions.
         ["rules_fired", "overrides"].iter().for_each(|key| json.empty_list(key));
         write_states(&mut json, setting.schema, row);

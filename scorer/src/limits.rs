@@ -37,6 +37,10 @@ pub const NODES: usize = 8_000_000;
 pub const SLOTS: usize = 65_535;
 /// Distinct thresholds of one feature.
 pub const THRESHOLDS: usize = 65_534;
+/// Layers of a neural net.
+pub const LAYERS: usize = 1_000;
+/// Numbers that a neural net computes for one row, features included.
+pub const UNITS: usize = 1 << 18;
 /// Outputs of a model (classes).
 pub const OUTPUTS: usize = 1_000;
 /// Knots of an isotonic calibrator.

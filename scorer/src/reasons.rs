@@ -184,14 +184,17 @@ impl Reasons {
     }
 
     /// Writes reasons with code, rank and contribution, and of a near tie that it is one;
-    /// for an explanation also their texts.
-    pub(crate) fn write(&self, json: &mut Writer, reasons: &[Reason], explain: bool) {
+    /// for an explanation also their texts. A contribution that comes from a sample says so.
+    pub(crate) fn write(&self, json: &mut Writer, reasons: &[Reason], explain: bool, approximate: bool) {
         json.open_list("reasons");
         for (rank, reason) in (1..).zip(reasons) {
             json.open_item();
             json.text("code", &reason.code);
             json.integer_or_null("rank", Some(rank));
             json.number("contribution", reason.contribution);
+            if approximate && reason.contribution.is_some() {
+                json.boolean("approximate", true);
+            }
             if explain || reason.near_tie {
                 json.boolean("near_tie", reason.near_tie);
             }

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result, ensure};
 use crate::features::FeatureRow;
 use crate::golden;
 use crate::json::Writer;
-use crate::model::{Model, Risk, Rows, Scratch};
+use crate::model::{Model, Reader, Risk, Rows, Scratch};
 use crate::policy::{Policy, Source};
 use crate::reasons::Reasons;
 use crate::request::Request;
@@ -41,10 +41,19 @@ impl Scorer {
     /// Activates a verified bundle: parse, cross-check, self-test.
     ///
     /// # Errors
-    /// `MALFORMED`, `LIMIT`, `SCHEMA`, `MODEL`, `POLICY` or `SELF_TEST`.
+    /// `MALFORMED`, `LIMIT`, `SCHEMA`, `MODEL`, `POLICY`, `SELF_TEST`, or `INCOMPATIBLE` for a
+    /// model that needs another module.
     pub fn activate(bundle: &Verified<Bundle>) -> Result<Self> {
+        Self::activate_with(bundle, &|_, _| None)
+    }
+
+    /// The same, with a reader for models that the core does not run itself.
+    ///
+    /// # Errors
+    /// As [`Scorer::activate`], and the reader's own.
+    pub fn activate_with(bundle: &Verified<Bundle>, reader: Reader<'_>) -> Result<Self> {
         let schema = Schema::parse(bundle.part(Role::Schema))?;
-        let model = Model::parse(bundle.format(Role::Model), bundle.part(Role::Model))?;
+        let model = Model::read(bundle.format(Role::Model), bundle.part(Role::Model), reader)?;
         agree(&schema, &model)?;
         let calibrator = Calibrator::parse(bundle.part(Role::Calibrator))?;
         let fits = !calibrator.reads_probability || model.link().gives_probability();
@@ -182,6 +191,9 @@ impl Scorer {
         let mut json = Writer::object();
         json.number("margin", decision.scored.map(|(margin, _)| margin.0));
         json.number("expected_margin", why.last().copied());
+        if self.model.approximates() {
+            json.boolean("approximate", true);
+        }
         json.open_list("features");
         for (index, (feature, contribution)) in self.schema.scored().iter().zip(&why).enumerate() {
             let state = row.states().get(index).copied().unwrap_or_default();
@@ -200,7 +212,8 @@ impl Scorer {
             json.close();
         }
         json.close_list();
-        self.reasons.write(&mut json, &self.reasons.rank(decision.source, &self.policy, row, &why), true);
+        let reasons = self.reasons.rank(decision.source, &self.policy, row, &why);
+        self.reasons.write(&mut json, &reasons, true, self.model.approximates());
         json.object_text("record", &self.write_record(&decision, row, event(request, count), &why));
         Ok(json.finish())
     }
@@ -222,6 +235,7 @@ impl Scorer {
             schema: &self.schema,
             policy: &self.policy,
             reasons: (&self.reasons, &reasons),
+            approximate: self.model.approximates(),
             common: &self.common,
         };
         decision.record(setting, row, event)
@@ -264,6 +278,9 @@ impl Scorer {
         json.integer_or_null("outputs", i64::try_from(self.model.outputs()).ok());
         json.integer_or_null("scored_features", i64::try_from(self.schema.scored().len()).ok());
         json.boolean("explains", self.model.explains());
+        if self.model.approximates() {
+            json.boolean("approximate", true);
+        }
         json.integer_or_null("golden_rows", i64::try_from(self.golden_rows).ok());
         json.integer_or_null("unknown_parts", i64::try_from(self.unknown_parts).ok());
         json.open_list("features");

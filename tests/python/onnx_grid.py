@@ -20,6 +20,7 @@ import onnxruntime
 
 from onnx_build import Floats
 from onnx_cases import Case, hand_made
+from onnx_nets import nets
 from onnx_prepared import prepared, tails, types
 from onnx_sklearn import converted
 from onnx_texts import texts
@@ -107,7 +108,15 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     cases = [
         case
-        for case in (*hand_made(), *prepared(), *types(), *tails(), *converted(args.out), *texts())
+        for case in (
+            *hand_made(),
+            *prepared(),
+            *types(),
+            *tails(),
+            *converted(args.out),
+            *texts(),
+            *nets(),
+        )
         if args.only in case.id
     ]
     if len({case.id for case in cases}) != len(cases):

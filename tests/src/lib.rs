@@ -27,7 +27,7 @@ pub fn shared(folder: &str, skipped: &str) -> Option<PathBuf> {
 
 /// A folder, or `None` with one line that says what is skipped.
 pub fn present(folder: PathBuf, skipped: &str) -> Option<PathBuf> {
-    if folder.is_dir() {
+    if folder.exists() {
         return Some(folder);
     }
     eprintln!("skipped: {skipped} ({} is not there)", folder.display());

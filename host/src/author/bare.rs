@@ -7,6 +7,7 @@ use super::parts::calibrator_part;
 use super::sign::{PartSource, Provenance, encode, sign};
 use crate::failure::Result;
 use crate::import::Source;
+use crate::sandbox;
 use ed25519_dalek::SigningKey;
 use tollgate_scorer::bundle::Role;
 use tollgate_scorer::policy::{CutOffsWire, LabelsWire, PolicyWire};
@@ -19,7 +20,7 @@ use tollgate_scorer::{Action, Calibrator, Curve, FeatureWire, Model, SchemaWire}
 pub fn bare(source: &Source, key: &SigningKey) -> Result<Vec<u8>> {
     let risk: &[u32] = if source.outputs() > 1 { &[0] } else { &[] };
     let model_part = model_part(source, risk)?;
-    let model = Model::parse(model_part.format, &model_part.bytes)?;
+    let model = Model::read(model_part.format, &model_part.bytes, &sandbox::read_graph)?;
     let calibrator_part = calibrator_part("none", false, &Curve::Platt { a: -1.0, b: 0.0 })?;
     let golden = Golden::own(&model).part(&model, &Calibrator::parse(&calibrator_part.bytes)?)?;
     let parts = [schema_part(source.features())?, model_part, calibrator_part, policy_part()?, golden];

@@ -3,12 +3,13 @@
 use super::calibration::{self, Labelled};
 use super::forest::model_part;
 use super::golden::Golden;
-use super::parts::{calibrator_part, policy_part, reasons_part, schema_part};
+use super::parts::{calibrator_part, policy_part, reasons_part, schema_part, value_of};
 use super::risk::risk;
 use super::sign::{PartSource, Provenance, sign};
 use super::source::{BundleSource, CalibratorSource, CurveInput, CurveKind, FeatureSource, FittedSource, codes_of};
 use crate::failure::{self, Failure, Result};
-use crate::import::Source;
+use crate::import::{NetOperation, Source};
+use crate::sandbox;
 use crate::table::Table;
 use ed25519_dalek::SigningKey;
 use std::path::Path;
@@ -57,7 +58,7 @@ pub struct Built {
 pub fn build(folder: &Path, key: &SigningKey) -> Result<Built> {
     let source = BundleSource::read(&folder.join("bundle.toml"))?;
     let (model_source, model_part) = model(folder, &source)?;
-    let model = Model::parse(model_part.format, &model_part.bytes)?;
+    let model = Model::read(model_part.format, &model_part.bytes, &sandbox::read_graph)?;
     agree(&source.features, &model_source)?;
     let calibrator_part = calibrator(folder, &source)?;
     let calibrator = Calibrator::parse(&calibrator_part.bytes)?;
@@ -79,9 +80,19 @@ pub fn build(folder: &Path, key: &SigningKey) -> Result<Built> {
 
 fn model(folder: &Path, source: &BundleSource) -> Result<(Source, PartSource)> {
     let wanted = &source.model;
-    let model = Source::read(&folder.join(&wanted.file), wanted.format, wanted.iterations)?;
+    let mut model = Source::read(&folder.join(&wanted.file), wanted.format, wanted.iterations)?;
+    if let Some(baseline) = model.baseline_mut() {
+        let scored = source.features.iter().filter(|feature| feature.scored);
+        baseline.iter_mut().zip(scored).for_each(|(number, feature)| *number = compared_with(feature));
+    }
     let part = model_part(&model, &risk(&model, wanted)?)?;
     Ok((model, part))
+}
+
+/// What explanations of a net compare a feature with.
+fn compared_with(feature: &FeatureSource) -> f64 {
+    let own = feature.baseline.as_ref().unwrap_or(&feature.missing);
+    value_of(feature, own).unwrap_or_default()
 }
 
 /// The schema's scored features are the model's, in its order; monotone constraints
@@ -110,6 +121,7 @@ fn agree(features: &[FeatureSource], model: &Source) -> Result<()> {
         }
     }
     texts_agree(&scored, model)?;
+    nets_agree(&scored, model)?;
     if let Source::Forest(forest) = model {
         let categorical = forest.categorical();
         let numeric = |index: &&usize| scored.get(**index).is_some_and(|feature| feature.values.is_none());
@@ -118,6 +130,27 @@ fn agree(features: &[FeatureSource], model: &Source) -> Result<()> {
                 "feature {:?} is a category in the model; give kind = \"category\" and values",
                 names[*index]
             ));
+        }
+    }
+    Ok(())
+}
+
+/// A net has no answer to a missing value, nor to a category that its table has no row for.
+fn nets_agree(features: &[&FeatureSource], model: &Source) -> Result<()> {
+    let refused = |message: String| Err(Failure::refused("SCHEMA", message));
+    let Source::Net(net) = model else { return Ok(()) };
+    let fills = net.layers.iter().any(|layer| matches!(layer.operation, NetOperation::Fill(_)));
+    let open = features.iter().find(|feature| value_of(feature, &feature.missing).is_none());
+    if let (false, Some(feature)) = (fills, open) {
+        return refused(format!(
+            "feature {:?}: a net has no answer to a missing value; give missing = the value that stands in",
+            feature.name
+        ));
+    }
+    for (index, rows) in &net.tables {
+        let Some(feature) = features.get(*index) else { continue };
+        if feature.values.as_ref().is_some_and(|values| values.len() > *rows) {
+            return refused(format!("feature {:?} has more values than its table has rows, {rows}", feature.name));
         }
     }
     Ok(())
@@ -215,5 +248,5 @@ fn provenance(source: &BundleSource) -> Result<Provenance> {
 fn activate(file: &[u8], key: &SigningKey) -> Result<Scorer> {
     let keys = TrustedKeys::parse(key.verifying_key().as_bytes())?;
     let bundle = verify(file, &Trust { keys, expected: None, now_ms: None })?;
-    Ok(Scorer::activate(&bundle)?)
+    Ok(sandbox::activate(&bundle)?)
 }

@@ -1,5 +1,6 @@
 //! Imported models to model parts.
 
+use super::net::{graph_part, net_part};
 use super::sign::{PartSource, encode};
 use crate::failure::{Failure, Result};
 use crate::import::{CategorySet, ForestSource, LeafFunction, LinearSource, Node, Source, Split, Test, Tree};
@@ -7,8 +8,8 @@ use minicbor::bytes::ByteSlice;
 use std::collections::BTreeMap;
 use tollgate_scorer::bundle::Role;
 use tollgate_scorer::limits;
-use tollgate_scorer::model::LinearWire;
 use tollgate_scorer::model::forest::{CoverWire, ForestWire, LEAF, LinearLeavesWire, Missing, RuleWire};
+use tollgate_scorer::model::{LinearWire, ONNX};
 
 /// Encodes a model; `risk` names the risky outputs of a model with several.
 ///
@@ -22,6 +23,8 @@ pub fn model_part(source: &Source, risk: &[u32]) -> Result<PartSource> {
         Source::Linear(linear) => {
             Ok(PartSource { role: Role::Model, format: "linear/1", bytes: linear_part(linear, risk)? })
         }
+        Source::Net(net) => Ok(PartSource { role: Role::Model, format: "layers/1", bytes: net_part(net, risk)? }),
+        Source::Graph(graph) => Ok(PartSource { role: Role::Model, format: ONNX, bytes: graph_part(graph, risk)? }),
     }
 }
 

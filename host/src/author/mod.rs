@@ -6,6 +6,7 @@
 //! | `build.rs` | the whole way, in order |
 //! | `bare.rs` | a model on its own |
 //! | `forest.rs` | trees to the forest part |
+//! | `net.rs` | nets to the layers part |
 //! | `parts.rs` | schema, calibrator and policy parts |
 //! | `risk.rs` | which classes are the risk |
 //! | `golden.rs` | rows with the trainer's predictions |
@@ -17,6 +18,7 @@ mod build;
 pub mod calibration;
 mod forest;
 mod golden;
+mod net;
 mod parts;
 mod risk;
 mod sign;

@@ -65,7 +65,7 @@ fn feature(source: &FeatureSource) -> Result<FeatureWire<'_>> {
 }
 
 /// A TOML value as the number that the model and the policy see.
-fn value_of(feature: &FeatureSource, value: &toml::Value) -> Option<f64> {
+pub(super) fn value_of(feature: &FeatureSource, value: &toml::Value) -> Option<f64> {
     match (feature.kind, value) {
         (FeatureKind::Boolean, toml::Value::Boolean(flag)) => Some(f64::from(u8::from(*flag))),
         (FeatureKind::Category, toml::Value::String(name)) => {

@@ -328,6 +328,8 @@ pub struct FeatureSource {
     pub values: Option<Vec<String>>,
     /// `"as_missing"`, or the value that stands in.
     pub missing: toml::Value,
+    /// For a net: what explanations compare with, by default the value that stands in.
+    pub baseline: Option<toml::Value>,
     /// Strongest action while missing.
     pub at_most: Option<String>,
     /// Weakest action while missing.

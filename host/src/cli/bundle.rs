@@ -5,7 +5,7 @@ use super::output::{self, Output};
 use crate::author;
 use crate::failure::{self, Failure, Result};
 use crate::keys;
-use crate::sandbox::{Bounds, Sandbox};
+use crate::sandbox::{self, Bounds, Sandbox};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ impl Build {
         let built = author::build(&self.folder, &key)?;
         let public = key.verifying_key().to_bytes();
         // The same check that every server makes, in the sandbox it makes it in.
-        let mut instance = Sandbox::new(Bounds::default())?.instance()?;
+        let mut instance = Sandbox::for_bundle(&built.file, Bounds::default())?.instance()?;
         instance.load(&built.file, &[public], None, None)?;
         failure::write(&self.output, &built.file)?;
         let scorer = &built.scorer;
@@ -111,7 +111,7 @@ impl Verify {
         let key = keys::load_public(&self.trust)?;
         let file = failure::read(&self.bundle, limits::BUNDLE_BYTES)?;
         let digest = self.digest.as_deref().map(keys::digest_from_hex).transpose()?;
-        let mut instance = Sandbox::new(Bounds::default())?.instance()?;
+        let mut instance = Sandbox::for_bundle(&file, Bounds::default())?.instance()?;
         let bundle = instance
             .load(&file, &[key.to_bytes()], digest, Some(now_ms()))
             .map_err(|error| Failure::from(error).within(self.bundle.display()))?;
@@ -136,7 +136,7 @@ impl Inspect {
         let file = failure::read(&self.bundle, limits::BUNDLE_BYTES)?;
         let keys = TrustedKeys::parse(keys::load_public(&self.trust)?.as_bytes())?;
         let bundle = verify(&file, &Trust { keys, expected: None, now_ms: Some(now_ms()) })?;
-        let scorer = Scorer::activate(&bundle)?;
+        let scorer = sandbox::activate(&bundle)?;
         let manifest = &bundle.manifest;
         let created = UNIX_EPOCH + Duration::from_millis(manifest.created_ms.min(253_402_300_799_000));
         let parts = manifest.parts.iter().map(|part| {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tollgate_scorer::GoldenWire;
 use tollgate_scorer::bundle::Role;
 use tollgate_scorer::trust::TrustedKeys;
-use tollgate_scorer::{Kind, Scorer, Trust};
+use tollgate_scorer::{Kind, Trust};
 
 /// Time for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -265,7 +265,7 @@ fn golden_requests(running: &Running) -> Result<Vec<String>> {
     let keys = TrustedKeys::parse(&running.key)?;
     let trust = Trust { keys, expected: None, now_ms: Some(now_ms()) };
     let verified = tollgate_scorer::verify(&running.file, &trust)?;
-    let scorer = Scorer::activate(&verified)?;
+    let scorer = crate::sandbox::activate(&verified)?;
     let mut decoder = minicbor::Decoder::new(verified.part(Role::Golden));
     let golden = GoldenWire::decode(&mut decoder, &mut ())
         .map_err(|error| Failure::refused("MALFORMED", format!("golden rows: {error}")))?;

@@ -21,7 +21,8 @@ const SHOWN: usize = 12;
 /// Explain one decision.
 ///
 /// Prints what the margin is on average over the training data, what each feature adds to
-/// it for this request, and the reasons. Contributions are exact: they add up to the margin.
+/// it for this request, and the reasons. Contributions add up to the margin. Those of trees and
+/// linear models are exact, those of neural nets approximate.
 #[derive(Args)]
 pub(super) struct Explain {
     /// The bundle.
@@ -101,6 +102,9 @@ fn show(explanation: &Value, output: &mut Output) -> Result<()> {
         output.line(format_args!("  {:<width$}  {:>+9.4}  {blocks}", bar.label, bar.length))?;
     }
     output.line(format_args!("  {:<width$}  {:>+9.4}", "margin", number(&explanation["margin"])))?;
+    if explanation["approximate"] == true {
+        output.line("contributions are approximate: averages over a fixed sample of orders")?;
+    }
     for reason in explanation["reasons"].as_array().into_iter().flatten() {
         let text = reason["text"].as_object().and_then(|texts| texts.get("en").or_else(|| texts.values().next()));
         let lacking = reason["code"].as_str().is_some_and(|code| code.starts_with("INSUFFICIENT_DATA_"));

@@ -125,7 +125,7 @@ impl Running {
         let key = crate::keys::load_public(trust)?.to_bytes();
         let file = crate::failure::read(bundle, limits::BUNDLE_BYTES)?;
         let sandbox = match module {
-            None => Sandbox::new(Bounds::default())?,
+            None => Sandbox::for_bundle(&file, Bounds::default())?,
             Some(path) => Sandbox::with_module(&crate::failure::read(path, limits::BUNDLE_BYTES)?, Bounds::default())?,
         };
         let mut instance = sandbox.instance()?;

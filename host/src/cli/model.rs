@@ -128,7 +128,7 @@ impl Input {
         let rows = Table::read(&self.rows)?.features(source.features(), &codes)?;
         let key = keys::generate()?;
         let file = author::bare(&source, &key)?;
-        let sandbox = Sandbox::new(Bounds { memory_bytes: 2 << 30, ..Bounds::default() })?;
+        let sandbox = Sandbox::for_bundle(&file, Bounds { memory_bytes: 2 << 30, ..Bounds::default() })?;
         let mut instance = sandbox.instance()?;
         let bundle = instance.load(&file, &[key.verifying_key().to_bytes()], None, None)?;
         Ok(Predictor { instance, bundle, rows, width: source.features().len(), outputs: source.outputs() })

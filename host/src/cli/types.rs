@@ -31,7 +31,7 @@ impl Types {
         let file = failure::read(&self.bundle, limits::BUNDLE_BYTES)?;
         let keys = TrustedKeys::parse(keys::load_public(&self.trust)?.as_bytes())?;
         let bundle = verify(&file, &Trust { keys, expected: None, now_ms: Some(now_ms()) })?;
-        let scorer = Scorer::activate(&bundle)?;
+        let scorer = crate::sandbox::activate(&bundle)?;
         let head = format!("{} {}, {}", bundle.manifest.name, bundle.manifest.version, bundle.manifest.digest);
         failure::write(&self.output, declarations(&head, &scorer).as_bytes())
     }

@@ -3,12 +3,14 @@
 mod forest;
 mod lightgbm;
 mod linear;
+mod net;
 pub mod onnx;
 mod xgboost;
 
 pub use forest::{CategorySet, ForestSource, LeafFunction, Node, Split, Test, Tree};
 pub use lightgbm::lightgbm;
 pub use linear::{LinearSource, linear};
+pub use net::{GraphInput, GraphSource, NetLayer, NetOperation, NetSource};
 pub use onnx::onnx;
 pub use xgboost::xgboost;
 
@@ -34,8 +36,11 @@ pub enum Format {
     Xgboost,
     /// A linear or logistic model in TOML: features, weights, intercept, link.
     Linear,
-    /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them.
+    /// Trees and linear models in ONNX (`ai.onnx.ml`), as skl2onnx and onnxmltools write them,
+    /// and neural nets.
     Onnx,
+    /// An ONNX graph as it is, for the ONNX module: nothing is lowered.
+    Graph,
 }
 
 /// What a model file says in words.
@@ -56,6 +61,10 @@ pub enum Source {
     Forest(ForestSource),
     /// Weighted sum.
     Linear(LinearSource),
+    /// Layers of a neural net.
+    Net(NetSource),
+    /// A neural net as a graph.
+    Graph(GraphSource),
 }
 
 impl Source {
@@ -74,8 +83,11 @@ impl Source {
             Format::Xgboost => xgboost(bytes, iterations),
             Format::Linear if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
             Format::Linear => linear(text(bytes)?).map(Self::Linear),
-            Format::Onnx if iterations.is_some() => Err(Failure::usage("an ONNX model has no iterations to choose")),
+            Format::Onnx | Format::Graph if iterations.is_some() => {
+                Err(Failure::usage("an ONNX model has no iterations to choose"))
+            }
             Format::Onnx => onnx(bytes),
+            Format::Graph => onnx::as_graph(bytes).map(Self::Graph),
         }
     }
 
@@ -84,6 +96,8 @@ impl Source {
         match self {
             Self::Forest(forest) => &forest.features,
             Self::Linear(linear) => &linear.features,
+            Self::Net(net) => &net.features,
+            Self::Graph(graph) => &graph.features,
         }
     }
 
@@ -94,6 +108,8 @@ impl Source {
         let link = match self {
             Self::Forest(forest) => forest.link,
             Self::Linear(linear) => linear.link,
+            Self::Net(net) => net.link,
+            Self::Graph(graph) => graph.link,
         };
         let numbers = |count: usize| (0..count).map(|class| class.to_string()).collect();
         match (names.classes.is_empty(), self.outputs(), link) {
@@ -114,6 +130,18 @@ impl Source {
         match self {
             Self::Forest(forest) => &forest.names,
             Self::Linear(linear) => &linear.names,
+            Self::Net(net) => &net.names,
+            Self::Graph(graph) => &graph.names,
+        }
+    }
+
+    /// What explanations of a net compare with, one number a feature; none for models that
+    /// need none.
+    pub fn baseline_mut(&mut self) -> Option<&mut Vec<f64>> {
+        match self {
+            Self::Net(net) => Some(&mut net.baseline),
+            Self::Graph(graph) => Some(&mut graph.baseline),
+            Self::Forest(_) | Self::Linear(_) => None,
         }
     }
 
@@ -122,6 +150,8 @@ impl Source {
         match self {
             Self::Forest(forest) => forest.outputs,
             Self::Linear(linear) => linear.intercepts.len(),
+            Self::Net(net) => net.outputs,
+            Self::Graph(graph) => graph.outputs,
         }
     }
 }

@@ -18,6 +18,9 @@ pub(super) struct Calls {
     pub(super) predict: TypedFunc<(u32, u32, u32, u32, u32), i32>,
     pub(super) contributions: TypedFunc<(u32, u32, u32, u32), i32>,
     pub(super) ed25519_verify: TypedFunc<(u32, u32, u32, u32), i32>,
+    /// In the ONNX module alone.
+    pub(super) graph: Option<TypedFunc<(u32, u32), i32>>,
+    pub(super) graph_raw: Option<TypedFunc<(u32, u32, u32, u32, u32), i32>>,
     pub(super) output: TypedFunc<(), u32>,
     pub(super) output_bytes: TypedFunc<(), u32>,
 }
@@ -38,6 +41,8 @@ impl Calls {
             predict: instance.get_typed_func(&mut *store, "tg_predict")?,
             contributions: instance.get_typed_func(&mut *store, "tg_contributions")?,
             ed25519_verify: instance.get_typed_func(&mut *store, "tg_ed25519_verify")?,
+            graph: instance.get_typed_func(&mut *store, "tg_graph").ok(),
+            graph_raw: instance.get_typed_func(&mut *store, "tg_graph_raw").ok(),
             output: instance.get_typed_func(&mut *store, "tg_output")?,
             output_bytes: instance.get_typed_func(&mut *store, "tg_output_bytes")?,
         })

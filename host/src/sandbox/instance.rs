@@ -234,6 +234,25 @@ impl Instance {
         Ok(all)
     }
 
+    /// Takes an `onnx/1` model part that is in no bundle yet; returns its raw scores per row.
+    /// Errors as for [`Instance::load`]; `MISUSE` when this is not the ONNX module.
+    pub(super) fn take_graph(&mut self, part: &[u8]) -> Result<usize, ScoreError> {
+        deadline::begin(&mut self.store, self.bounds.load_ms);
+        let block = self.put(part)?;
+        let graph = self.calls.graph.clone().ok_or_else(not_onnx)?;
+        let status = graph.call(&mut self.store, (block.at, block.bytes));
+        let outputs = self.status(status)? as usize;
+        self.free(block).map(|()| outputs)
+    }
+
+    /// Raw scores of rows by the part taken last; errors as for [`Instance::take_graph`].
+    pub(super) fn graph_raw(&mut self, rows: &[f64], width: usize, outputs: usize) -> Result<Vec<f64>, ScoreError> {
+        let raw = self.calls.graph_raw.clone().ok_or_else(not_onnx)?;
+        self.by_chunks(rows, width, outputs, PREDICT_ROWS, |_, store, values, count, results| {
+            raw.call(store, (values, count, width as u32, results, count * outputs as u32))
+        })
+    }
+
     /// Verifies one Ed25519 signature inside the sandbox.
     ///
     /// # Errors
@@ -367,6 +386,10 @@ impl Instance {
         }
         self.calls.free.call(&mut self.store, (block.at, block.bytes)).map_err(lost)
     }
+}
+
+fn not_onnx() -> ScoreError {
+    ScoreError::Refused(Code::Misuse, "MISUSE: this module runs no ONNX graphs".into())
 }
 
 /// A piece of guest memory.

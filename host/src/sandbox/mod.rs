@@ -5,11 +5,13 @@ mod compact;
 mod deadline;
 mod error;
 mod instance;
+mod onnx;
 mod snapshot;
 
 pub use compact::Compact;
 pub use error::ScoreError;
 pub use instance::{Instance, LoadedBundle};
+pub use onnx::{activate, read_graph};
 pub use snapshot::Snapshot;
 
 use crate::failure::{Failure, Result};
@@ -44,9 +46,14 @@ impl Default for Bounds {
 
 /// The compiled module, shared by all instances of a process.
 pub struct Sandbox {
+    compiled: Arc<Compiled>,
+    bounds: Bounds,
+}
+
+/// A compiled module with its engine and clock.
+struct Compiled {
     engine: Engine,
     module: InstancePre<Held>,
-    bounds: Bounds,
     running: Arc<AtomicBool>,
 }
 
@@ -64,16 +71,7 @@ impl Sandbox {
     /// # Errors
     /// `SANDBOX` when it is no module, has imports, or cannot be compiled.
     pub fn with_module(wasm: &[u8], bounds: Bounds) -> Result<Self> {
-        let engine = Engine::new(&config(&bounds)).map_err(failed)?;
-        let module = Module::new(&engine, wasm).map_err(failed)?;
-        if let Some(import) = module.imports().next() {
-            let message = format!("the module imports {}.{}; it must import nothing", import.module(), import.name());
-            return Err(Failure::refused("SANDBOX", message));
-        }
-        let module = Linker::new(&engine).instantiate_pre(&module).map_err(failed)?;
-        let running = Arc::new(AtomicBool::new(true));
-        tick(engine.clone(), Arc::clone(&running)).map_err(|error| failed(error.into()))?;
-        Ok(Self { engine, module, bounds, running })
+        Ok(Self { compiled: Arc::new(Compiled::new(wasm, &bounds)?), bounds })
     }
 
     /// A fresh instance with its own memory.
@@ -82,14 +80,29 @@ impl Sandbox {
     /// `SANDBOX` when memory or exports are not as expected.
     pub fn instance(&self) -> Result<Instance> {
         let limits = StoreLimitsBuilder::new().memory_size(self.bounds.memory_bytes).instances(1).memories(1).build();
-        let mut store = deadline::store(&self.engine, limits);
+        let mut store = deadline::store(&self.compiled.engine, limits);
         deadline::begin(&mut store, self.bounds.load_ms);
-        let instance = self.module.instantiate(&mut store).map_err(failed)?;
+        let instance = self.compiled.module.instantiate(&mut store).map_err(failed)?;
         Instance::new(store, &instance, self.bounds)
     }
 }
 
-impl Drop for Sandbox {
+impl Compiled {
+    fn new(wasm: &[u8], bounds: &Bounds) -> Result<Self> {
+        let engine = Engine::new(&config(bounds)).map_err(failed)?;
+        let module = Module::new(&engine, wasm).map_err(failed)?;
+        if let Some(import) = module.imports().next() {
+            let message = format!("the module imports {}.{}; it must import nothing", import.module(), import.name());
+            return Err(Failure::refused("SANDBOX", message));
+        }
+        let module = Linker::new(&engine).instantiate_pre(&module).map_err(failed)?;
+        let running = Arc::new(AtomicBool::new(true));
+        tick(engine.clone(), Arc::clone(&running)).map_err(|error| failed(error.into()))?;
+        Ok(Self { engine, module, running })
+    }
+}
+
+impl Drop for Compiled {
     fn drop(&mut self) {
         self.running.store(false, Ordering::Relaxed);
     }

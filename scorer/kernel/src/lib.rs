@@ -1,4 +1,4 @@
-//! Walks decision trees, exactly as trained.
+//! Walks decision trees, exactly as trained, and sums the layers of nets.
 //!
 //! What lays trees out is marked `inline`, so that it is compiled where it is called: small,
 //! as the rest of the module is. What is walked for each row stays here.
@@ -22,6 +22,7 @@
 //! | `planes.rs`, `plane.rs` | many rows at once, a bit a row |
 //! | `linear_leaves.rs` | leaves that hold a linear function |
 //! | `shapley/` | exact Shapley values, by `quadrature.rs` at six `points.rs` at once |
+//! | `dense.rs`, `four.rs` | layers of neural nets, four numbers side by side |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,7 +30,9 @@
 
 extern crate alloc;
 
+mod dense;
 mod few;
+mod four;
 mod lanes;
 mod layout;
 mod linear_leaves;
@@ -48,6 +51,7 @@ mod top;
 mod trees;
 mod walk;
 
+pub use dense::{LANES, WIDE, dense};
 pub use linear_leaves::LinearTable;
 pub use rules::{Input, Rows, Rule};
 pub use trees::{LEAF, Missing, Split, Streams, TreeSpan};

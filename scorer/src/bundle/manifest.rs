@@ -73,7 +73,7 @@ impl Role {
     const fn formats(self) -> &'static [&'static str] {
         match self {
             Self::Schema => &["schema/1"],
-            Self::Model => &["forest/1", "linear/1"],
+            Self::Model => &["forest/1", "linear/1", "layers/1", "onnx/1"],
             Self::Calibrator => &["calibrator/1"],
             Self::Policy => &["policy/1"],
             Self::Golden => &["golden/1"],

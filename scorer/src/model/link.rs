@@ -66,6 +66,7 @@ impl Link {
     ///
     /// # Errors
     /// `MODEL` for an unknown link, a slope that is not positive, a softmax of one.
+    #[inline(never)]
     pub fn parse(wire: LinkWire, outputs: usize) -> Result<Self> {
         let link = match (wire.kind, wire.parameter) {
             (0, None) => Self::Identity,

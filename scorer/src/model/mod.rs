@@ -2,12 +2,16 @@
 //!
 //! A model knows nothing of schemas, probabilities' use, or policies.
 
+mod approximate;
 pub mod forest;
 mod linear;
 mod link;
+mod neural;
 
+pub use approximate::PAIRS;
 pub use linear::{Linear, LinearWire};
 pub use link::{Link, LinkWire};
+pub use neural::{Activation, GraphWire, InputWire, Net, NetWire, Operation, Run, Scratch as NetScratch};
 pub use tollgate_kernel::Rows;
 
 use crate::error::{Code, Error, Result, ensure};
@@ -16,6 +20,9 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use forest::Forest;
+
+/// The format of a model that only the ONNX module runs.
+pub const ONNX: &str = "onnx/1";
 
 /// A raw score: log-odds for logistic models, the plain sum otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -28,12 +35,19 @@ pub enum Model {
     Forest(Box<Forest>),
     /// Weighted sum.
     Linear(Linear),
+    /// A neural net.
+    Net(Box<Net>),
 }
+
+/// Reads a model part of a format that the core does not know; none for one that the reader
+/// does not know either.
+pub type Reader<'r> = &'r dyn Fn(&str, &[u8]) -> Option<Result<Net>>;
 
 /// Working memory of one evaluation, reused from row to row.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     pub(crate) forest: forest::Scratch,
+    neural: neural::Scratch,
     outputs: Vec<f64>,
     row: Vec<f64>,
     values: Vec<f64>,
@@ -57,7 +71,20 @@ impl Model {
         match format {
             "forest/1" => Forest::parse(part).map(|forest| Self::Forest(Box::new(forest))),
             "linear/1" => Linear::parse(part).map(Self::Linear),
+            "layers/1" => Net::parse(part).map(|model| Self::Net(Box::new(model))),
+            ONNX => Err(Error::new(Code::Incompatible, "model: needs the ONNX module, tollgate-onnx.wasm")),
             _ => Err(Error::new(Code::Malformed, "model: unknown format")),
+        }
+    }
+
+    /// The same; what the core does not know itself, `reader` may.
+    ///
+    /// # Errors
+    /// As [`Model::parse`], and the reader's own.
+    pub fn read(format: &str, part: &[u8], reader: Reader<'_>) -> Result<Self> {
+        match reader(format, part) {
+            Some(model) => model.map(|model| Self::Net(Box::new(model))),
+            None => Self::parse(format, part),
         }
     }
 
@@ -66,6 +93,7 @@ impl Model {
         match self {
             Self::Forest(forest) => &forest.features,
             Self::Linear(linear) => &linear.features,
+            Self::Net(neural) => &neural.features,
         }
     }
 
@@ -74,6 +102,7 @@ impl Model {
         match self {
             Self::Forest(forest) => &forest.link,
             Self::Linear(linear) => &linear.link,
+            Self::Net(neural) => &neural.link,
         }
     }
 
@@ -82,6 +111,7 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.outputs,
             Self::Linear(linear) => linear.intercepts.len(),
+            Self::Net(neural) => neural.outputs,
         }
     }
 
@@ -93,6 +123,7 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.raw(row, &mut scratch.forest, &mut scratch.outputs),
             Self::Linear(linear) => linear.raw(row, &mut scratch.outputs),
+            Self::Net(neural) => neural.raw(row, &mut scratch.neural, &mut scratch.outputs),
         }
         &scratch.outputs
     }
@@ -108,15 +139,15 @@ impl Model {
     ///
     /// They have the bits of [`Model::raw`], for less time a row where rows are many.
     pub fn raw_rows<'s>(&self, rows: &Rows<'_>, scratch: &'s mut Scratch) -> &'s mut [f64] {
-        let Scratch { forest: work, outputs, row, .. } = scratch;
+        let Scratch { forest: work, neural: units, outputs, row, .. } = scratch;
         outputs.clear();
         match self {
             Self::Forest(forest) => forest.raw_rows(rows, work, outputs),
-            Self::Linear(linear) => {
-                for index in 0..rows.count {
-                    rows.copy_row(index, linear.features.len(), row);
-                    linear.raw(row, outputs);
-                }
+            Self::Linear(linear) => each_row(rows, linear.features.len(), row, |row| linear.raw(row, outputs)),
+            Self::Net(neural) => {
+                let (mut all, width) = (Vec::new(), neural.features.len());
+                each_row(rows, width, row, |row| all.extend_from_slice(row));
+                neural.run.raw(&all, width, units, outputs);
             }
         }
         outputs
@@ -183,18 +214,24 @@ impl Model {
     /// Why a row has its raw scores: per output each feature's contribution, then what the
     /// score is on average; they add up to the raw score.
     ///
-    /// Forests: path-dependent Shapley values. Linear models: weight (x - mean).
+    /// Forests: path-dependent Shapley values. Linear models: weight (x - mean). All others:
+    /// approximations, see [`Model::approximates`].
     ///
     /// # Errors
-    /// `MODEL` for a forest that cannot be explained.
+    /// `MODEL` for a forest that cannot be explained, or a net that is too large for it.
     pub fn contributions<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> Result<&'s [f64]> {
-        ensure(self.explains(), Code::Model, "model: no explanation, the bundle lacks the training data of leaves")?;
-        scratch.outputs.clear();
+        ensure(self.explains(), Code::Model, "model: no explanation; leaves lack training data, or too many weights")?;
+        let Scratch { forest: work, neural: units, outputs, .. } = scratch;
+        outputs.clear();
         match self {
-            Self::Forest(forest) => forest.contributions(row, &mut scratch.forest, &mut scratch.outputs),
-            Self::Linear(linear) => linear.contributions(row, &mut scratch.outputs),
+            Self::Forest(forest) => forest.contributions(row, work, outputs),
+            Self::Linear(linear) => linear.contributions(row, outputs),
+            Self::Net(neural) => {
+                let raw = |row: &[f64], to: &mut Vec<f64>| neural.raw(row, units, to);
+                approximate::contributions(row, &neural.baseline, neural.pairs().unwrap_or_default(), raw, outputs);
+            }
         }
-        Ok(&scratch.outputs)
+        Ok(outputs)
     }
 
     /// Per feature what it adds to the risk's margin, then what that is on average.
@@ -227,7 +264,15 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.explains(),
             Self::Linear(_) => true,
+            Self::Net(neural) => neural.pairs().is_some(),
         }
+    }
+
+    /// Whether [`Model::contributions`] come from a sample: what the scores change by when
+    /// values replace those of a baseline one after the other, over twice [`PAIRS`] fixed
+    /// orders, or over two where one evaluation is costly.
+    pub fn approximates(&self) -> bool {
+        matches!(self, Self::Net(_))
     }
 
     /// Outputs whose responses add up to the risk, where there are several outputs.
@@ -235,12 +280,35 @@ impl Model {
         match self {
             Self::Forest(forest) => &forest.risk,
             Self::Linear(linear) => &linear.risk,
+            Self::Net(neural) => &neural.risk,
         }
     }
 }
 
+impl Net {
+    fn raw(&self, row: &[f64], scratch: &mut neural::Scratch, outputs: &mut Vec<f64>) {
+        let width = self.features.len();
+        self.run.raw(row.get(..width).unwrap_or_default(), width, scratch, outputs);
+    }
+
+    fn pairs(&self) -> Option<usize> {
+        approximate::pairs(self.features.len(), self.work)
+    }
+}
+
+fn each_row(rows: &Rows<'_>, width: usize, row: &mut Vec<f64>, mut tell: impl FnMut(&[f64])) {
+    for index in 0..rows.count {
+        rows.copy_row(index, width, row);
+        tell(row);
+    }
+}
+
 /// Checks the outputs that make up the risk.
-fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
+///
+/// # Errors
+/// `MODEL`.
+#[inline(never)]
+pub fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
     let risk: Vec<usize> = wire.iter().map(|output| *output as usize).collect();
     let known = risk.is_sorted_by(|a, b| a < b) && risk.iter().all(|output| *output < outputs);
     ensure(known && risk.is_empty() == (outputs == 1), Code::Model, "model: risk names unknown outputs, or none")?;
@@ -248,7 +316,11 @@ fn risk(wire: &[u32], outputs: usize) -> Result<Vec<usize>> {
 }
 
 /// Checks the names of a model's features.
-fn feature_names(wire: &[&str]) -> Result<Vec<alloc::string::String>> {
+///
+/// # Errors
+/// `MODEL` for none, `LIMIT` for too many.
+#[inline(never)]
+pub fn feature_names(wire: &[&str]) -> Result<Vec<alloc::string::String>> {
     ensure(wire.len() <= crate::limits::FEATURES, Code::Limit, "model: too many features")?;
     ensure(!wire.is_empty(), Code::Model, "model: no features")?;
     Ok(wire.iter().map(|name| (*name).into()).collect())

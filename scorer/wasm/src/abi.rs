@@ -202,6 +202,39 @@ pub unsafe extern "C" fn tg_contributions(handle: u32, values: u32, rows: u32, r
     call(|instance| unsafe { view_rows(instance, handle as usize, View::Contributions, values, rows, results) })
 }
 
+/// For authors of bundles: takes an `onnx/1` model part that is in no bundle yet; returns its
+/// raw scores per row. Only in `tollgate-onnx.wasm`, as the next one.
+///
+/// # Safety
+/// Offsets describe memory that the host may pass.
+#[cfg(feature = "onnx")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_graph(part: u32, part_bytes: u32) -> i32 {
+    // SAFETY: by the contract.
+    call(|instance| Ok(instance.take_graph(unsafe { bytes(part, part_bytes)? })? as i32))
+}
+
+/// Raw scores by the part that [`tg_graph`] took, as f64 to `results`, which has room for
+/// `numbers` of them.
+///
+/// # Safety
+/// Offsets describe memory that the host may pass.
+#[cfg(feature = "onnx")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_graph_raw(values: u32, rows: u32, width: u32, results: u32, numbers: u32) -> i32 {
+    call(|instance| {
+        // SAFETY: by the contract.
+        let values = unsafe { doubles(values, batch(rows, width as usize)?)? };
+        let found = instance.graph_raw(values, rows as usize)?;
+        check(results, u64::from(numbers) * 8, 8)?;
+        for (at, number) in found.into_iter().take(numbers as usize).enumerate() {
+            // SAFETY: checked above, and the host's own by the contract.
+            unsafe { (results as usize as *mut f64).add(at).write(one_nan(number)) };
+        }
+        Ok(0)
+    })
+}
+
 /// Verifies one Ed25519 signature as strictly as bundles are: 1 valid, 0 not. For
 /// published test vectors; `key` is 32 bytes, `signature` 64.
 ///

@@ -20,6 +20,9 @@ pub(crate) struct Instance {
     loaded: [Option<Box<Loaded>>; HANDLES],
     /// Bytes of the last text: record, description or error.
     pub(crate) output: String,
+    /// The graph that an author tries out.
+    #[cfg(feature = "onnx")]
+    pub(crate) graph: Option<tollgate_scorer::model::Net>,
 }
 
 /// One bundle with its working memory.
@@ -35,7 +38,12 @@ struct Loaded {
 
 impl Instance {
     pub(crate) const fn new() -> Self {
-        Self { loaded: [const { None }; HANDLES], output: String::new() }
+        Self {
+            loaded: [const { None }; HANDLES],
+            output: String::new(),
+            #[cfg(feature = "onnx")]
+            graph: None,
+        }
     }
 
     /// Verifies and activates a bundle in a free place; returns its handle.
@@ -48,7 +56,7 @@ impl Instance {
             expected: digest.map(BundleDigest),
             now_ms: (now_ms != 0).then_some(now_ms),
         };
-        let scorer = Scorer::activate(&verify(file, &trust)?)?;
+        let scorer = Scorer::activate_with(&verify(file, &trust)?, &read)?;
         let row = FeatureRow::empty(scorer.schema());
         let loaded = Loaded { scorer, scratch: Scratch::default(), row, batch: Vec::new(), last: None, counter: 0 };
         if let Some(place) = self.loaded.get_mut(index) {
@@ -169,6 +177,37 @@ impl Instance {
     fn loaded(&mut self, handle: usize) -> Result<&mut Loaded> {
         let place = handle.checked_sub(1).and_then(|index| self.loaded.get_mut(index));
         place.and_then(Option::as_deref_mut).ok_or(Error::new(Code::Misuse, "no bundle is loaded under this handle"))
+    }
+}
+
+/// Models that the core does not run itself: none here.
+#[cfg(not(feature = "onnx"))]
+fn read(_: &str, _: &[u8]) -> Option<Result<tollgate_scorer::model::Net>> {
+    None
+}
+
+#[cfg(feature = "onnx")]
+use tollgate_onnx::read;
+
+#[cfg(feature = "onnx")]
+impl Instance {
+    /// Takes a model part that no bundle holds yet, for its author.
+    pub(crate) fn take_graph(&mut self, part: &[u8]) -> Result<usize> {
+        let none = Error::new(Code::Malformed, "model: unknown format");
+        let graph = read(tollgate_scorer::model::ONNX, part).ok_or(none)??;
+        Ok(self.graph.insert(graph).outputs)
+    }
+
+    /// Raw scores of rows by that part.
+    pub(crate) fn graph_raw(&self, rows: &[f64], count: usize) -> Result<Vec<f64>> {
+        let graph = self.graph.as_ref().ok_or(Error::new(Code::Misuse, "graph: none was taken yet"))?;
+        let width = graph.features.len();
+        if rows.len() != width.saturating_mul(count) {
+            return Err(Error::new(Code::Misuse, "rows have not one value per feature"));
+        }
+        let mut outputs = Vec::new();
+        graph.run.raw(rows, width, &mut Default::default(), &mut outputs);
+        Ok(outputs)
     }
 }
 

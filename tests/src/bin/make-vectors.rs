@@ -32,11 +32,13 @@ fn main() {
     let (first, second) = (std::env::args().nth(1), std::env::args().nth(2));
     if first.as_deref() == Some("--edges") {
         let folder = second.map(PathBuf::from).expect("make-vectors --edges FOLDER");
-        ["signup", "loan"].iter().for_each(|model| write_edges(&committed.join(model), &folder.join(model)));
+        ["signup", "loan", "checkout"]
+            .iter()
+            .for_each(|model| write_edges(&committed.join(model), &folder.join(model)));
         return std::fs::write(folder.join("big.tollgate"), big::bundle(500, 31, 40)).expect("writes");
     }
     let folder = first.map_or(committed, PathBuf::from);
-    for model in ["signup", "loan"] {
+    for model in ["signup", "loan", "checkout"] {
         let file = author::build(&root().join("models").join(model), &key(1)).expect("builds").file;
         let target = folder.join(model);
         std::fs::create_dir_all(&target).expect("a folder");

@@ -3,20 +3,19 @@
 use super::column::{Column, Kind, Step};
 use super::ensemble::Ground;
 use super::op::{Constant, Op, refused};
-use super::proto::{GraphProto, TypeProto, ValueInfoProto, data_type};
+use super::proto::{GraphProto, ValueInfoProto, data_type};
 use super::scores::Scores;
 use super::texts::{self, Texts};
-use super::{bins, linear, prepare, trees};
+use super::{bins, inputs, linear, prepare, trees};
 use crate::failure::Result;
 use crate::import::Source;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use tollgate_scorer::limits;
 use tollgate_scorer::model::Link;
 use tollgate_scorer::model::forest::Input;
 
 /// Nodes of a graph; pipelines have some dozens.
-const NODES: usize = 10_000;
+pub(super) const NODES: usize = 10_000;
 
 /// Steps and tree nodes that may be handed from node to node in all.
 const WORK: usize = 128 << 20;
@@ -74,7 +73,7 @@ pub(super) fn model(graph: &GraphProto) -> Result<Source> {
 }
 
 /// The one output that is not the label.
-fn score_output(graph: &GraphProto) -> Result<&str> {
+pub(super) fn score_output(graph: &GraphProto) -> Result<&str> {
     let is_score = |output: &&ValueInfoProto| {
         let tensor = output.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
         tensor.is_none_or(|tensor| matches!(tensor.elem_type, data_type::FLOAT | data_type::DOUBLE | 0))
@@ -89,7 +88,7 @@ fn score_output(graph: &GraphProto) -> Result<&str> {
 
 /// Names that the score depends on. Nodes stand in the order of execution, so one pass
 /// from the end finds them all.
-fn needed<'g>(graph: &'g GraphProto, output: &'g str) -> HashSet<&'g str> {
+pub(super) fn needed<'g>(graph: &'g GraphProto, output: &'g str) -> HashSet<&'g str> {
     let mut needed = HashSet::from([output]);
     for node in graph.node.iter().rev() {
         if node.output.iter().any(|name| needed.contains(name.as_str())) {
@@ -109,6 +108,7 @@ impl Value {
             Self::Scores(scores) => match &scores.model {
                 Source::Forest(forest) => forest.trees.iter().map(|tree| tree.nodes.len()).sum(),
                 Source::Linear(linear) => linear.weights.len(),
+                Source::Net(_) | Source::Graph(_) => 0,
             },
         }
     }
@@ -116,33 +116,19 @@ impl Value {
 
 impl<'g> Walk<'g> {
     fn new(graph: &'g GraphProto, needed: &HashSet<&str>) -> Result<Self> {
-        let constants: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-        let given: Vec<&ValueInfoProto> =
-            graph.input.iter().filter(|input| !constants.contains(input.name.as_str())).collect();
-        let shapes = given.iter().map(|input| shape(input)).collect::<Result<Vec<(Kind, usize)>>>()?;
-        let all_single = shapes.iter().all(|(kind, _)| matches!(kind, Kind::Single | Kind::Text));
+        let (given, names) = inputs::of(graph)?;
+        let all_single = given.iter().all(|input| matches!(input.kind, Kind::Single | Kind::Text));
         let mut walk = Self {
             values: HashMap::new(),
             names: Rc::default(),
             texts: Texts::default(),
             input: if all_single { Input::Single } else { Input::AsIs },
         };
-        let mut names = Vec::new();
-        for (input, (kind, width)) in given.iter().zip(shapes) {
-            let columns: Vec<Column> = (0..width).map(|index| feature(names.len() + index, kind, all_single)).collect();
-            columns.iter().filter(|_| kind == Kind::Text).for_each(|column| walk.texts.add(column.feature));
-            names.extend((0..width).map(|index| match (given.len(), width) {
-                (_, 1) => input.name.clone(),
-                (1, _) => format!("f{index}"),
-                _ => format!("{}_{index}", input.name),
-            }));
-            if names.len() > limits::FEATURES {
-                return Err(refused(format!("more than {} features", limits::FEATURES)));
-            }
-            walk.values.insert(&input.name, Value::Columns(Rc::new(columns)));
-        }
-        if names.is_empty() {
-            return Err(refused("the graph has no inputs"));
+        for input in given {
+            let places = input.first..input.first + input.width;
+            let columns: Vec<Column> = places.map(|place| feature(place, input.kind, all_single)).collect();
+            columns.iter().filter(|_| input.kind == Kind::Text).for_each(|column| walk.texts.add(column.feature));
+            walk.values.insert(input.name, Value::Columns(Rc::new(columns)));
         }
         walk.names = Rc::new(names);
         for tensor in graph.initializer.iter().filter(|tensor| needed.contains(tensor.name.as_str())) {
@@ -294,7 +280,7 @@ pub(super) fn columns(of: Vec<Column>) -> Value {
 }
 
 /// The names of classes that an operator has, numbers as text.
-fn classes(op: &Op<'_>) -> Vec<String> {
+pub(super) fn classes(op: &Op<'_>) -> Vec<String> {
     let texts = op.strings("classlabels_strings");
     let numbers = ["classlabels_int64s", "classlabels_ints"].map(|name| op.ints(name)).concat();
     if texts.is_empty() { numbers.iter().map(ToString::to_string).collect() } else { texts }
@@ -313,36 +299,8 @@ fn feature(feature: usize, kind: Kind, all_single: bool) -> Column {
     Column { feature, given, kind, steps }
 }
 
-/// Type and number of columns of an input.
-fn shape(input: &ValueInfoProto) -> Result<(Kind, usize)> {
-    let name = &input.name;
-    let tensor = input.r#type.as_ref().and_then(|TypeProto { tensor_type, .. }| tensor_type.as_ref());
-    let tensor = tensor.ok_or_else(|| refused(format!("input {name:?} is no tensor")))?;
-    let kind = match tensor.elem_type {
-        data_type::FLOAT => Kind::Single,
-        data_type::DOUBLE => Kind::Double,
-        data_type::INT64 | data_type::INT32 | data_type::BOOL => Kind::Integer,
-        data_type::STRING => Kind::Text,
-        other => {
-            return Err(refused(format!(
-                "input {name:?} has elements of type {other}; use float, double, int64 or string"
-            )));
-        }
-    };
-    let dims = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
-    let width = match dims {
-        [width] | [_, width] => width.dim_value.and_then(|width| usize::try_from(width).ok()),
-        _ => None,
-    };
-    let fixed = width.filter(|width| (1..=limits::FEATURES).contains(width));
-    let width = fixed.ok_or_else(|| {
-        refused(format!("input {name:?} has no fixed number of columns; export it with the shape [None, columns]"))
-    })?;
-    Ok((kind, width))
-}
-
 /// The value of a Constant node.
-fn constant(op: &Op<'_>) -> Result<Constant> {
+pub(super) fn constant(op: &Op<'_>) -> Result<Constant> {
     if let Some(constant) = op.tensor("value")? {
         return Ok(constant);
     }

@@ -1,4 +1,4 @@
-//! ONNX graphs of trees and linear models (`ai.onnx.ml`), lowered to our own forms.
+//! ONNX graphs of trees, linear models (`ai.onnx.ml`) and small nets, lowered to our own forms.
 //!
 //! A graph is followed from its inputs to its score and never run operator by operator:
 //! what happens to a feature before a tree is pulled into the tree's thresholds, exactly,
@@ -34,7 +34,10 @@
 mod bins;
 mod column;
 mod ensemble;
+mod foreign;
 mod graph;
+mod inputs;
+mod layers;
 mod linear;
 mod op;
 mod prepare;
@@ -47,7 +50,7 @@ mod trees;
 mod trees_v3;
 mod trees_v5;
 
-use super::Source;
+use super::{GraphSource, Source};
 use crate::failure::Result;
 use op::refused;
 use prost::Message;
@@ -60,6 +63,25 @@ const NEWEST_ML: i64 = 5;
 /// # Errors
 /// `MODEL` with node and attribute at fault, or with the name of what is not supported.
 pub fn onnx(bytes: &[u8]) -> Result<Source> {
+    let graph = read(bytes)?;
+    if is_net(&graph) || foreign::is_foreign(&graph) {
+        let lowered = layers::model(&graph).map(Source::Net);
+        // What is not lowered, the ONNX module may still run.
+        return lowered.or_else(|why| foreign::model(bytes, &graph, why.message).map(Source::Graph));
+    }
+    graph::model(&graph)
+}
+
+/// Reads a net as the graph that it is, for the ONNX module.
+///
+/// # Errors
+/// As for [`onnx`].
+pub fn as_graph(bytes: &[u8]) -> Result<GraphSource> {
+    foreign::model(bytes, &read(bytes)?, "asked for".into())
+}
+
+/// The graph of a file.
+fn read(bytes: &[u8]) -> Result<proto::GraphProto> {
     let model = proto::ModelProto::decode(bytes).map_err(|error| refused(format!("not an ONNX model: {error}")))?;
     // It stands last in the file.
     if model.opset_import.is_empty() {
@@ -73,6 +95,32 @@ pub fn onnx(bytes: &[u8]) -> Result<Source> {
     if !model.functions.is_empty() {
         return Err(refused("functions defined in the file are not supported; inline them when exporting"));
     }
-    let graph = model.graph.as_ref().ok_or_else(|| refused("not an ONNX model: it has no graph"))?;
-    graph::model(graph)
+    model.graph.ok_or_else(|| refused("not an ONNX model: it has no graph"))
+}
+
+/// Models of `ai.onnx.ml`, which are none of layers.
+const NO_NETS: [&str; 7] = [
+    "TreeEnsemble",
+    "TreeEnsembleClassifier",
+    "TreeEnsembleRegressor",
+    "LinearClassifier",
+    "LinearRegressor",
+    "SVMClassifier",
+    "SVMRegressor",
+];
+
+/// Operators that only nets have.
+const NETS: [&str; 6] = ["Relu", "LeakyRelu", "Elu", "Tanh", "Gelu", "BatchNormalization"];
+
+/// Whether a graph is a net, and not a linear model or trees with what surrounds them.
+fn is_net(graph: &proto::GraphProto) -> bool {
+    let kinds = || graph.node.iter().map(|node| node.op_type.as_str());
+    let products = kinds().filter(|kind| matches!(*kind, "MatMul" | "Gemm")).count();
+    let tables = graph.initializer.iter().filter(|tensor| tensor.dims.len() == 2).map(|tensor| tensor.name.as_str());
+    let tables: std::collections::HashSet<&str> = tables.collect();
+    let embeds = graph.node.iter().any(|node| {
+        node.op_type == "Gather" && node.input.first().is_some_and(|table| tables.contains(table.as_str()))
+    });
+    let marked = products > 1 || embeds || products == 1 && kinds().any(|kind| NETS.contains(&kind));
+    marked && !kinds().any(|kind| NO_NETS.contains(&kind))
 }

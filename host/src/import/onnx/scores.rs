@@ -54,6 +54,8 @@ impl Scores {
         match &mut self.model {
             Source::Forest(forest) => &mut forest.link,
             Source::Linear(linear) => &mut linear.link,
+            Source::Net(net) => &mut net.link,
+            Source::Graph(graph) => &mut graph.link,
         }
     }
 
@@ -147,6 +149,7 @@ impl Scores {
                 }
             }
             Source::Forest(_) => return Err(op.refused("adds to an average; put the number into base_values")),
+            Source::Net(_) | Source::Graph(_) => return Err(op.refused("adds to a net")),
         }
         Ok(())
     }
@@ -160,6 +163,7 @@ impl Scores {
                 linear.single = false;
             }
             Source::Forest(forest) => scale(op, forest, output, value)?,
+            Source::Net(_) | Source::Graph(_) => return Err(op.refused("multiplies a net")),
         }
         Ok(())
     }
@@ -168,6 +172,8 @@ impl Scores {
         match &mut self.model {
             Source::Forest(forest) => &mut forest.names,
             Source::Linear(linear) => &mut linear.names,
+            Source::Net(net) => &mut net.names,
+            Source::Graph(graph) => &mut graph.names,
         }
     }
 
@@ -206,6 +212,7 @@ impl Scores {
         Ok(match self.model {
             Source::Forest(forest) => Source::Forest(some_outputs(forest, &kept)),
             Source::Linear(linear) => Source::Linear(some_rows(linear, &kept)),
+            Source::Net(_) | Source::Graph(_) => return Err("gives out some scores of a net".into()),
         })
     }
 }

@@ -10,3 +10,4 @@ mod source;
 
 pub(super) use active::{Active, DescribedFeature, now_ms};
 pub(super) use keeper::{Command, Keeper, Reply};
+pub(super) use source::first;

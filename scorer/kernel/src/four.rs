@@ -1,0 +1,74 @@
+//! Four single numbers side by side.
+//!
+//! On wasm a vector of 128 bits; elsewhere plain loops. Each lane is multiplied and added on
+//! its own and rounded after each step, so both give the same bits.
+
+pub(crate) use vector::Four;
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod vector {
+    use core::arch::wasm32::*;
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Four(v128);
+
+    impl Four {
+        #[inline(always)]
+        pub(crate) fn load(numbers: &[f32; 4]) -> Self {
+            // As two words each, which become plain loads.
+            let [a, b, c, d] = numbers.map(|number| u64::from(number.to_bits()));
+            Self(u64x2(b << 32 | a, d << 32 | c))
+        }
+
+        #[inline(always)]
+        pub(crate) fn splat(number: f32) -> Self {
+            Self(f32x4_splat(number))
+        }
+
+        #[inline(always)]
+        pub(crate) fn plus_product(self, one: Self, other: Self) -> Self {
+            Self(f32x4_add(self.0, f32x4_mul(one.0, other.0)))
+        }
+
+        #[inline(always)]
+        pub(crate) fn numbers(self) -> [f32; 4] {
+            let Self(v) = self;
+            [
+                f32x4_extract_lane::<0>(v),
+                f32x4_extract_lane::<1>(v),
+                f32x4_extract_lane::<2>(v),
+                f32x4_extract_lane::<3>(v),
+            ]
+        }
+    }
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod vector {
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Four([f32; 4]);
+
+    impl Four {
+        #[inline(always)]
+        pub(crate) fn load(numbers: &[f32; 4]) -> Self {
+            Self(*numbers)
+        }
+
+        #[inline(always)]
+        pub(crate) fn splat(number: f32) -> Self {
+            Self([number; 4])
+        }
+
+        #[inline(always)]
+        pub(crate) fn plus_product(mut self, one: Self, other: Self) -> Self {
+            let factors = one.0.iter().zip(other.0);
+            self.0.iter_mut().zip(factors).for_each(|(sum, (one, other))| *sum += one * other);
+            self
+        }
+
+        #[inline(always)]
+        pub(crate) fn numbers(self) -> [f32; 4] {
+            self.0
+        }
+    }
+}

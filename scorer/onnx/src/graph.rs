@@ -1,0 +1,106 @@
+//! One graph, optimised for one row.
+
+use crate::check::check;
+use std::cell::RefCell;
+use tollgate_scorer::model::{GraphWire, NetScratch, Run};
+use tollgate_scorer::{Code, Error, Result};
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::InferenceModelExt;
+
+/// A graph with the state of its plan.
+pub(crate) struct Graph {
+    inputs: Vec<Input>,
+    outputs: usize,
+    /// INVARIANT: borrowed within `raw` alone, which does not call itself.
+    state: RefCell<TypedSimpleState>,
+}
+
+/// One input of the graph.
+struct Input {
+    width: usize,
+    integer: bool,
+    shape: TVec<usize>,
+}
+
+impl Graph {
+    /// Reads, checks and optimises the graph of a part.
+    pub(crate) fn read(wire: &GraphWire<'_>) -> Result<Self> {
+        let inputs: Vec<Input> = wire.inputs.iter().map(|input| Input::new(input.width, input.kind)).collect();
+        let refused = |_| Error::new(Code::Model, "model: tract refuses the graph");
+        let proto = proto(wire.graph)?;
+        check(&proto)?;
+        let state = plan(&proto, wire, &inputs).map_err(refused)?;
+        let graph = Self { inputs, outputs: wire.outputs as usize, state: RefCell::new(state) };
+        // A first row, so that a graph that runs for no row is refused and not served.
+        let zeros = vec![0.0; wire.features.len()];
+        graph.row(&zeros).map_err(refused)?;
+        Ok(graph)
+    }
+
+    fn row(&self, row: &[f64]) -> TractResult<Vec<f64>> {
+        let mut given = TVec::new();
+        let mut rest = row;
+        for input in &self.inputs {
+            let (own, more) = rest.split_at_checked(input.width).ok_or_else(|| TractError::msg("row too short"))?;
+            rest = more;
+            given.push(input.tensor(own)?.into());
+        }
+        let found = self.state.borrow_mut().run(given)?;
+        let first = found.first().ok_or_else(|| TractError::msg("no output"))?;
+        let numbers = first.cast_to::<f32>()?;
+        let numbers: Vec<f64> = numbers.to_plain_array_view::<f32>()?.iter().map(|x| f64::from(*x)).collect();
+        if numbers.len() == self.outputs { Ok(numbers) } else { Err(TractError::msg("wrong number of outputs")) }
+    }
+}
+
+impl Run for Graph {
+    fn raw(&self, rows: &[f64], width: usize, _: &mut NetScratch, outputs: &mut Vec<f64>) {
+        for row in rows.chunks_exact(width) {
+            match self.row(row) {
+                Ok(numbers) => outputs.extend(numbers),
+                // As for a missing value that a model has no answer to.
+                Err(_) => outputs.extend(std::iter::repeat_n(f64::NAN, self.outputs)),
+            }
+        }
+    }
+}
+
+impl Input {
+    /// Kinds: 0 float, 1 integer, each with a dimension of columns; 2 and 3 without.
+    fn new(width: u32, kind: u32) -> Self {
+        let width = width as usize;
+        let shape = if kind < 2 { tvec!(1, width) } else { tvec!(1) };
+        Self { width, integer: kind % 2 == 1, shape }
+    }
+
+    fn fact(&self) -> InferenceFact {
+        let kind = if self.integer { i64::datum_type() } else { f32::datum_type() };
+        InferenceFact::dt_shape(kind, self.shape.clone())
+    }
+
+    fn tensor(&self, values: &[f64]) -> TractResult<Tensor> {
+        if self.integer {
+            let values: Vec<i64> = values.iter().map(|value| *value as i64).collect();
+            return Tensor::from_shape(&self.shape, &values);
+        }
+        let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+        Tensor::from_shape(&self.shape, &values)
+    }
+}
+
+fn proto(graph: &[u8]) -> Result<ModelProto> {
+    let mut bytes = graph;
+    let read = onnx().proto_model_for_read(&mut bytes);
+    read.map_err(|_| Error::new(Code::Malformed, "model: no ONNX model"))
+}
+
+fn plan(proto: &ModelProto, wire: &GraphWire<'_>, inputs: &[Input]) -> TractResult<TypedSimpleState> {
+    let mut model = onnx().model_for_proto_model(proto)?;
+    model = model.with_input_names(wire.inputs.iter().map(|input| input.name))?;
+    model.select_outputs_by_name([wire.output])?;
+    for (index, input) in inputs.iter().enumerate() {
+        model = model.with_input_fact(index, input.fact())?;
+    }
+    model.into_optimized()?.into_runnable()?.spawn()
+}

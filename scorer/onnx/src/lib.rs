@@ -1,0 +1,26 @@
+//! Neural nets as ONNX graphs, run by tract.
+//!
+//! The graph is read, checked against limits and optimised once, when a bundle is activated;
+//! every row goes through that plan. Rows go one by one, alone or in a batch, so that both
+//! have the same bits. What tract refuses is refused here; a graph that makes it panic or
+//! grow without bound ends in a trap of the module, which the host recovers from.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod check;
+mod graph;
+
+use graph::Graph;
+use tollgate_scorer::Result;
+use tollgate_scorer::model::{Net, ONNX};
+
+/// Reads models of the format `onnx/1`, for `Scorer::activate_with`.
+///
+/// ```
+/// assert!(tollgate_onnx::read("forest/1", &[]).is_none());
+/// assert!(tollgate_onnx::read("onnx/1", &[]).unwrap().is_err());
+/// ```
+pub fn read(format: &str, part: &[u8]) -> Option<Result<Net>> {
+    (format == ONNX).then(|| Net::of_graph(part, |wire| Ok(Box::new(Graph::read(wire)?))))
+}
