@@ -3,6 +3,9 @@
 use super::deadline::Held;
 use wasmtime::{Store, TypedFunc};
 
+/// A call with five numbers that gives a status or an action.
+type OfFive = TypedFunc<(u32, u32, u32, u32, u32), i32>;
+
 /// What `tollgate.wasm` exports; see the ABI page.
 pub(super) struct Calls {
     pub(super) alloc: TypedFunc<u32, u32>,
@@ -10,17 +13,17 @@ pub(super) struct Calls {
     pub(super) load: TypedFunc<(u32, u32, u32, u32, u32, u64), i32>,
     pub(super) unload: TypedFunc<u32, i32>,
     pub(super) describe: TypedFunc<u32, i32>,
-    pub(super) score_row: TypedFunc<(u32, u32, u32, u32, u32), i32>,
-    pub(super) score_batch: TypedFunc<(u32, u32, u32, u32, u32), i32>,
+    pub(super) score_row: OfFive,
+    pub(super) score_batch: OfFive,
     pub(super) record: TypedFunc<u32, i32>,
     pub(super) score_json: TypedFunc<(u32, u32, u32), i32>,
     pub(super) explain_json: TypedFunc<(u32, u32, u32), i32>,
-    pub(super) predict: TypedFunc<(u32, u32, u32, u32, u32), i32>,
+    pub(super) predict: OfFive,
     pub(super) contributions: TypedFunc<(u32, u32, u32, u32), i32>,
     pub(super) ed25519_verify: TypedFunc<(u32, u32, u32, u32), i32>,
     /// In the ONNX module alone.
     pub(super) graph: Option<TypedFunc<(u32, u32), i32>>,
-    pub(super) graph_raw: Option<TypedFunc<(u32, u32, u32, u32, u32), i32>>,
+    pub(super) graph_raw: Option<OfFive>,
     pub(super) output: TypedFunc<(), u32>,
     pub(super) output_bytes: TypedFunc<(), u32>,
 }

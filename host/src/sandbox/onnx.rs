@@ -34,7 +34,7 @@ impl Sandbox {
     /// As [`Sandbox::for_bundle`].
     pub fn for_graphs(bounds: Bounds) -> Result<Self> {
         // Compiling takes seconds: once a process, and for each number of places in a pool.
-        static COMPILED: Mutex<Vec<(usize, Arc<Compiled>)>> = Mutex::new(Vec::new());
+        static COMPILED: Mutex<Vec<(u32, Arc<Compiled>)>> = Mutex::new(Vec::new());
         let mut all = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, compiled)) = all.iter().find(|(places, _)| *places == bounds.places) {
             return Ok(Self { compiled: Arc::clone(compiled), bounds });
