@@ -119,7 +119,10 @@ fn damaged_layers_under_a_good_signature() {
 /// The ONNX module, where it was built.
 fn onnx() -> Option<Sandbox> {
     present(root().join("target/release/tollgate-onnx.wasm"), "the ONNX module, see `make onnx`")?;
-    Some(Sandbox::for_graphs(Bounds { memory_bytes: 1 << 30, load_ms: 120_000, call_ms: 60_000, ..Bounds::default() }).expect("compiles"))
+    Some(
+        Sandbox::for_graphs(Bounds { memory_bytes: 1 << 30, load_ms: 120_000, call_ms: 60_000, ..Bounds::default() })
+            .expect("compiles"),
+    )
 }
 
 fn load(sandbox: &Sandbox, file: &[u8]) -> Result<(Instance, tollgate_host::sandbox::LoadedBundle), ScoreError> {
