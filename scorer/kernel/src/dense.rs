@@ -15,19 +15,20 @@ pub const WIDE: usize = 8 * LANES;
 /// Sums for one row of inputs: bias plus inputs times weights; what is below `least` becomes
 /// that.
 ///
-/// `weights` hold tile after tile: [`WIDE`] outputs as long as there are so many, then [`LANES`]
+/// `weights`, four bytes little-endian each, hold tile after tile: [`WIDE`] outputs as long as there are so many, then [`LANES`]
 /// outputs, the last of them filled up with zeros. In a tile come the biases of its outputs,
 /// then input by input their weights, all finite. Each output's sum starts with its bias and
 /// goes through the inputs in order; an input of zero is left out. `places` is working memory.
 ///
 /// ```
-/// let (weights, mut outputs) = ([0.5, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0], [0.0]);
+/// let weights = [0.5_f32, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0].map(f32::to_le_bytes);
+/// let mut outputs = [0.0];
 /// tollgate_kernel::dense(&weights, &[3.0], f32::NEG_INFINITY, &mut Vec::new(), &mut outputs);
 /// assert_eq!(outputs, [6.5]);
 /// ```
 // Not inlined: where it is called, code is compiled for size and without vectors.
 #[inline(never)]
-pub fn dense(weights: &[f32], inputs: &[f32], least: f32, places: &mut Vec<u32>, outputs: &mut [f32]) {
+pub fn dense(weights: &[[u8; 4]], inputs: &[f32], least: f32, places: &mut Vec<u32>, outputs: &mut [f32]) {
     let count = find(inputs, places);
     let row = Row { inputs, places: places.get(..count).unwrap_or_default(), least };
     let mut rest = weights;
@@ -60,7 +61,7 @@ struct Row<'r> {
 impl Row<'_> {
     /// One tile of outputs, whose sums stay in registers; returns the weights behind it.
     #[inline(always)]
-    fn tile<'w, const VECTORS: usize>(&self, weights: &'w [f32], outputs: &mut [f32]) -> &'w [f32] {
+    fn tile<'w, const VECTORS: usize>(&self, weights: &'w [[u8; 4]], outputs: &mut [f32]) -> &'w [[u8; 4]] {
         let (own, rest) = weights.split_at_checked((self.inputs.len() + 1) * VECTORS * LANES).unwrap_or_default();
         let (rows, _) = own.as_chunks::<LANES>().0.as_chunks::<VECTORS>();
         let Some((bias, rows)) = rows.split_first() else { return rest };

@@ -14,10 +14,11 @@ mod vector {
 
     impl Four {
         #[inline(always)]
-        pub(crate) fn load(numbers: &[f32; 4]) -> Self {
-            // As two words each, which become plain loads.
-            let [a, b, c, d] = numbers.map(|number| u64::from(number.to_bits()));
-            Self(u64x2(b << 32 | a, d << 32 | c))
+        pub(crate) fn load(numbers: &[[u8; 4]; 4]) -> Self {
+            let bytes = numbers.as_flattened().first_chunk().copied().unwrap_or_default();
+            // As one number, which becomes one load.
+            let words = u128::from_le_bytes(bytes);
+            Self(u64x2(words as u64, (words >> 64) as u64))
         }
 
         #[inline(always)]
@@ -50,8 +51,8 @@ mod vector {
 
     impl Four {
         #[inline(always)]
-        pub(crate) fn load(numbers: &[f32; 4]) -> Self {
-            Self(*numbers)
+        pub(crate) fn load(numbers: &[[u8; 4]; 4]) -> Self {
+            Self(numbers.map(f32::from_le_bytes))
         }
 
         #[inline(always)]

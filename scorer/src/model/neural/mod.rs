@@ -62,8 +62,8 @@ pub struct Scratch {
 /// Layers that the core runs.
 struct Layers {
     layers: Vec<Layer>,
-    /// Constants of all layers.
-    numbers: Vec<f32>,
+    /// Constants of all layers, as the kernel reads them: bytes.
+    numbers: Vec<[u8; 4]>,
     /// Units that are picked, by all layers.
     picked: Vec<u32>,
     units: usize,
@@ -102,11 +102,10 @@ impl Layers {
         let (units, rest) = units.split_at_mut_checked(layer.to.start).unwrap_or_default();
         let to = rest.get_mut(..layer.to.len()).unwrap_or_default();
         let from = units.get(layer.from.clone()).unwrap_or_default();
-        let others = if layer.of_units { &*units } else { &self.numbers };
-        let other = others.get(layer.other.clone()).unwrap_or_default();
+        let numbers = self.numbers.get(layer.other.clone()).unwrap_or_default();
         let relu = layer.activation == Activation::Relu;
         match layer.operation {
-            Operation::Dense => dense(other, from, if relu { 0.0 } else { f32::NEG_INFINITY }, places, to),
+            Operation::Dense => dense(numbers, from, if relu { 0.0 } else { f32::NEG_INFINITY }, places, to),
             Operation::Pick => {
                 let picked = self.picked.get(layer.other.clone()).unwrap_or_default();
                 to.iter_mut()
@@ -116,18 +115,21 @@ impl Layers {
             Operation::Embed => {
                 for (to, code) in to.chunks_exact_mut(to.len() / from.len().max(1)).zip(from) {
                     // Below zero and NaN there is no row.
-                    let row = if *code >= 0.0 { other.chunks_exact(to.len()).nth(*code as usize) } else { None };
-                    to.iter_mut()
-                        .enumerate()
-                        .for_each(|(at, to)| *to = row.and_then(|row| row.get(at)).copied().unwrap_or(f32::NAN));
+                    let row = if *code >= 0.0 { numbers.chunks_exact(to.len()).nth(*code as usize) } else { None };
+                    to.iter_mut().enumerate().for_each(|(at, to)| {
+                        *to = row.and_then(|row| row.get(at)).map_or(f32::NAN, |number| f32::from_le_bytes(*number))
+                    });
                 }
             }
             _ => {
-                for (to, (one, other)) in to.iter_mut().zip(from.iter().zip(other)) {
+                let own = units.get(layer.other.clone()).unwrap_or_default();
+                for (at, (to, one)) in to.iter_mut().zip(from).enumerate() {
+                    let number = || numbers.get(at).map_or(f32::NAN, |number| f32::from_le_bytes(*number));
+                    let other = if layer.of_units { own.get(at).copied().unwrap_or(f32::NAN) } else { number() };
                     *to = match layer.operation {
                         Operation::Add => one + other,
                         Operation::Multiply => one * other,
-                        _ if one.is_nan() => *other,
+                        _ if one.is_nan() => other,
                         _ => *one,
                     };
                 }

@@ -77,11 +77,22 @@ impl Net {
     pub fn parse(part: &[u8]) -> Result<Self> {
         let wire: NetWire<'_> = cbor::decode(part)?;
         let features = feature_names(&wire.features)?;
-        let numbers: Vec<f32> = wire.numbers.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let numbers = wire.numbers.as_chunks::<4>().0;
+        let mut values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes));
         let whole = wire.plan.len().is_multiple_of(4) && wire.numbers.len().is_multiple_of(4);
-        ensure(whole && numbers.iter().all(|number| number.is_finite()), Code::Model, "model: numbers")?;
-        let baseline = numbers.get(..features.len()).ok_or(WRONG)?.iter().map(|number| f64::from(*number)).collect();
-        let mut own = Layers { layers: Vec::new(), numbers, picked: Vec::new(), units: features.len(), outputs: 0 };
+        ensure(
+            whole && numbers.len() >= features.len() && values.clone().all(f32::is_finite),
+            Code::Model,
+            "model: numbers",
+        )?;
+        let baseline = values.by_ref().take(features.len()).map(f64::from).collect();
+        let mut own = Layers {
+            layers: Vec::new(),
+            numbers: numbers.to_vec(),
+            picked: Vec::new(),
+            units: features.len(),
+            outputs: 0,
+        };
         let (mut words, mut read) = (Words(wire.plan.as_chunks().0), features.len());
         while !words.0.is_empty() {
             let layer = own.layer(&mut words, &mut read).map_err(|error| error.at(own.layers.len()))?;
