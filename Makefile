@@ -37,6 +37,10 @@ ORT_WEB_DONE := target/bench-npm/onnxruntime-web-$(ORT_WEB)
 NPM_TEST := npm-test
 endif
 
+# Without the crates of the ONNX module, which have no tests of their own: with them cargo
+# would choose other features for shared dependencies, and compile wasmtime a second time.
+TESTED := --workspace $(addprefix --exclude tollgate-,wasm js onnx module-onnx)
+
 .PHONY: demo serve clients otlp test bench bench-quick bench-shapes bench-serving bench-nets bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid onnx large venv wasm-opt clean
 .NOTPARALLEL:
 
@@ -70,8 +74,7 @@ test: lint venv grid xgboost-grid onnx-grid onnx target/large/done wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models host/clients
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests host/clients
-	TOLLGATE_HOSTILE_OUT=$(abspath target/hostile.bin) \
-	  cargo test --release --workspace --exclude tollgate-wasm --exclude tollgate-js -- --show-output
+	TOLLGATE_HOSTILE_OUT=$(abspath target/hostile.bin) cargo test --release $(TESTED) -- --show-output
 	$(MAKE) vectors terminal clients
 ifdef NPM_TEST
 	$(MAKE) $(NPM_TEST)

@@ -354,6 +354,9 @@ def shape_cases() -> list[Case]:
         Case("wide_tree", leaves, Spec(rows=5000), 3),
         Case("features_1", spec=Spec(features=1), quick=True),
         Case("features_2", {"max_depth": 3}, Spec(features=2)),
+        # The kernel looks up ranks of up to 48 rules one way, of up to 64 another.
+        Case("features_40", {"num_leaves": 31}, Spec(features=40), rounds=60),
+        Case("features_60", {"num_leaves": 31}, Spec(features=60), rounds=60),
         Case("features_500", spec=Spec(features=500), rounds=15),
         Case("features_120_sparse", spec=Spec(features=120, kinds=("sparse",), zero=0.6)),
         Case("bins_15", {"max_bin": 15}, Spec(rows=2000)),
