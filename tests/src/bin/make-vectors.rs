@@ -7,13 +7,16 @@
 //! `make-vectors --edges FOLDER` writes further ones, which need no place in the repository:
 //! for each committed bundle, requests and tagged rows at the edges of its schema; and
 //! `big.tollgate`, a forest of 500 trees for the budgets.
+//!
+//! `make-vectors --graphs FOLDER` writes those of the checkout example kept as the graph that
+//! it is, as the ONNX module decides in wasmtime.
 
 #![allow(clippy::print_stdout)]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tollgate_host::author;
-use tollgate_host::sandbox::Bounds;
+use tollgate_host::sandbox::{Bounds, activate};
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{Kind, Schema, Scorer, Trust, verify};
 use tollgate_tests::big;
@@ -32,10 +35,15 @@ fn main() {
     let (first, second) = (std::env::args().nth(1), std::env::args().nth(2));
     if first.as_deref() == Some("--edges") {
         let folder = second.map(PathBuf::from).expect("make-vectors --edges FOLDER");
-        ["signup", "loan", "checkout"]
-            .iter()
-            .for_each(|model| write_edges(&committed.join(model), &folder.join(model)));
+        for model in ["signup", "loan", "checkout"] {
+            let file = std::fs::read(committed.join(model).join("bundle.tollgate")).expect("a committed bundle");
+            write_edges(&file, &folder.join(model), Wasmtime::new(Bounds::default()));
+        }
         return std::fs::write(folder.join("big.tollgate"), big::bundle(500, 31, 40)).expect("writes");
+    }
+    if first.as_deref() == Some("--graphs") {
+        let folder = second.map(PathBuf::from).expect("make-vectors --graphs FOLDER");
+        return write_edges(&graph(&folder.join("source")), &folder.join("vectors/checkout"), Wasmtime::for_graphs());
     }
     let folder = first.map_or(committed, PathBuf::from);
     for model in ["signup", "loan", "checkout"] {
@@ -62,15 +70,28 @@ fn write(target: &Path, file: &[u8]) {
     put("compact.bin", &compact(file, &rows));
 }
 
-/// Edge vectors of a committed bundle: requests with records, tagged rows with results.
-fn write_edges(committed: &Path, target: &Path) {
-    let file = std::fs::read(committed.join("bundle.tollgate")).expect("a committed bundle");
-    let (scorer, mut random) = (scorer(&file), Random(11));
-    let requests: Vec<String> = (0..EDGES).map(|_| edges::request(scorer.schema(), &mut random)).collect();
-    let records = records(&file, &requests);
-    let rows: Vec<(Vec<f64>, Vec<u8>)> = (0..EDGES).map(|_| edges::tagged_row(scorer.schema(), &mut random)).collect();
-    let mut wasmtime = Wasmtime::new(Bounds::default());
-    wasmtime.load(&file, &public(1), None, None).expect("loads");
+/// The checkout example, whose net is not lowered to layers.
+fn graph(source: &Path) -> Vec<u8> {
+    std::fs::create_dir_all(source).expect("a folder");
+    let example = root().join("models/checkout");
+    for name in ["model.onnx", "golden.csv", "calibration.csv"] {
+        std::fs::copy(example.join(name), source.join(name)).expect("copies");
+    }
+    let settings = std::fs::read_to_string(example.join("bundle.toml")).expect("the example's settings");
+    let kept = settings.replace("format = \"onnx\"", "format = \"graph\"");
+    assert_ne!(kept, settings, "the example names its format");
+    std::fs::write(source.join("bundle.toml"), kept).expect("writes");
+    author::build(source, &key(1)).unwrap_or_else(|failure| panic!("{failure}")).file
+}
+
+/// Edge vectors of a bundle: requests with records, tagged rows with results.
+fn write_edges(file: &[u8], target: &Path, mut wasmtime: Wasmtime) {
+    let (scorer, mut random) = (scorer(file), Random(11));
+    let schema = scorer.schema();
+    let requests: Vec<String> = (0..EDGES).map(|_| edges::request(schema, &mut random)).collect();
+    let rows: Vec<(Vec<f64>, Vec<u8>)> = (0..EDGES).map(|_| edges::tagged_row(schema, &mut random)).collect();
+    let records = records(file, &requests);
+    wasmtime.load(file, &public(1), None, None).expect("loads");
     let bundle = wasmtime.bundle.expect("loaded");
     let mut results = Vec::new();
     for (values, tags) in &rows {
@@ -79,7 +100,7 @@ fn write_edges(committed: &Path, target: &Path) {
     }
     std::fs::create_dir_all(target).expect("a folder");
     let put = |name: &str, bytes: &[u8]| std::fs::write(target.join(name), bytes).expect("writes");
-    put("bundle.tollgate", &file);
+    put("bundle.tollgate", file);
     put("trust.key", &public(1));
     put("requests.ndjson", (requests.join("\n") + "\n").as_bytes());
     put("records.ndjson", (records.join("\n") + "\n").as_bytes());
@@ -92,7 +113,7 @@ fn write_edges(committed: &Path, target: &Path) {
 fn scorer(file: &[u8]) -> Scorer {
     let keys = TrustedKeys::parse(&public(1)).expect("a key");
     let bundle = verify(file, &Trust { keys, expected: None, now_ms: None }).expect("verifies");
-    Scorer::activate(&bundle).expect("activates")
+    activate(&bundle).expect("activates")
 }
 
 /// What the native core answers.
