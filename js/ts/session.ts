@@ -1,4 +1,4 @@
-import { fromText } from "./errors.js";
+import { TollgateError, fromText } from "./errors.js";
 import type { Guest, Start, Started } from "./guest.js";
 import type { Description } from "./types.js";
 
@@ -40,7 +40,7 @@ function fresh({ start, module }: Sealed): Started {
   try {
     return start(module);
   } catch (cause) {
-    throw new Trap(cause);
+    throw cause instanceof TollgateError ? cause : new Trap(cause);
   }
 }
 

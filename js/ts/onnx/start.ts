@@ -1,5 +1,6 @@
 // The ONNX module as a guest. It was not made with wasm-bindgen: one file serves every
 // language, so what the lean module's glue does is done here over the plain calls.
+import { TollgateError } from "../errors.js";
 import type { EventCells, Guest, Started } from "../guest.js";
 import { ABSENT, BOOLEAN, CODE, NULL, NUMBER, OTHER } from "../marshal.js";
 import { RESULT_BYTES } from "../session.js";
@@ -17,8 +18,18 @@ const TAGS: Readonly<Record<string, number>> = {
   quarantined: 8,
 };
 
-/** Starts the ONNX module. */
+/** A call that the ONNX module alone has. */
+const MARK = "tg_graph";
+
+/**
+ * Starts the ONNX module.
+ *
+ * @throws TollgateError `WASM` for any other module.
+ */
 export function startOnnx(module: WebAssembly.Module): Started {
+  if (!WebAssembly.Module.exports(module).some(({ name }) => name === MARK)) {
+    throw new TollgateError("WASM", "the module that `wasm` gives is not tollgate-onnx.wasm");
+  }
   const exports = new WebAssembly.Instance(module, {}).exports as unknown as Exports;
   return { guest: new OnnxGuest(new Calls(exports)), memory: exports.memory };
 }

@@ -1,5 +1,6 @@
 // A bundle whose model is an ONNX graph: `tollgate/onnx` decides what wasmtime recorded, byte
 // for byte, and the lean module refuses it and says where to go.
+import { TRAP } from "./behaviour.mjs";
 import { folderRecords, folderRoads, folderRows, open } from "./vectors.mjs";
 
 const FOLDER = "graphs/checkout";
@@ -9,6 +10,7 @@ const EMPTY = {};
 export async function graphs(runtime) {
   const { createScorer, onnx, tally } = runtime;
   if (createScorer !== onnx.createScorer) await refused(runtime);
+  await otherModule(runtime);
   const opened = () => open(onnx.createScorer, runtime.get, FOLDER);
   for (const check of [folderRecords, folderRoads, folderRows]) await check(await opened(), FOLDER, runtime);
   const scorer = await opened();
@@ -27,4 +29,12 @@ async function refused({ createScorer, TollgateError, get, tally }) {
   const error = await open(createScorer, get, FOLDER).then(() => undefined, (error) => error);
   tally.same("the lean module's code", error instanceof TollgateError ? error.code : String(error), "INCOMPATIBLE");
   tally.same("and where to go", error?.message.includes("tollgate/onnx"), true);
+}
+
+/** Another module in the place of the one for graphs. */
+async function otherModule({ onnx, get, tally, compile = (bytes) => WebAssembly.compile(bytes) }) {
+  const wasm = await compile(Uint8Array.from(TRAP));
+  const createScorer = (options) => onnx.createScorer({ wasm, ...options });
+  const code = await open(createScorer, get, FOLDER).then(() => "", (error) => error.code);
+  tally.same("another module", code, "WASM");
 }
