@@ -117,7 +117,8 @@ npm-test: npm venv build target/hostile.bin
 	cargo build --release -p tollgate-tests --bins
 	target/release/tollgate module -o target/tollgate.wasm
 	target/release/make-vectors --edges target/npm-tests/edges
-	target/release/make-vectors --graphs target/npm-tests/graphs
+	$(VENV) tests/bench/make_net.py target/npm-tests/net
+	target/release/make-vectors --graph target/npm-tests/net/graph target/npm-tests/graphs/net
 	node tests/runtimes/run.mjs
 	node tests/runtimes/bundlers.mjs
 	node tests/runtimes/examples.mjs

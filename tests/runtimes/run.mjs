@@ -52,7 +52,7 @@ async function main(names) {
   const places = {
     vectors: join(ROOT, "tests/vectors"),
     edges: join(TARGET, "edges"),
-    graphs: join(TARGET, "graphs/vectors"),
+    graphs: join(TARGET, "graphs"),
     hostile: join(ROOT, "target/hostile.bin"),
   };
   await install(PROJECT, []);

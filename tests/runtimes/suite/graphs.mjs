@@ -3,7 +3,7 @@
 import { TRAP } from "./behaviour.mjs";
 import { folderRecords, folderRoads, folderRows, open } from "./vectors.mjs";
 
-const FOLDER = "graphs/checkout";
+const FOLDER = "graphs/net";
 /** The row that is explained: every feature missing. */
 const EMPTY = {};
 

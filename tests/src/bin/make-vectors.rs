@@ -8,8 +8,8 @@
 //! for each committed bundle, requests and tagged rows at the edges of its schema; and
 //! `big.tollgate`, a forest of 500 trees for the budgets.
 //!
-//! `make-vectors --graphs FOLDER` writes those of the checkout example kept as the graph that
-//! it is, as the ONNX module decides in wasmtime.
+//! `make-vectors --graph SOURCE FOLDER` writes those of a bundle whose model is an ONNX graph, as
+//! the ONNX module decides in wasmtime.
 
 #![allow(clippy::print_stdout)]
 
@@ -41,9 +41,10 @@ fn main() {
         }
         return std::fs::write(folder.join("big.tollgate"), big::bundle(500, 31, 40)).expect("writes");
     }
-    if first.as_deref() == Some("--graphs") {
-        let folder = second.map(PathBuf::from).expect("make-vectors --graphs FOLDER");
-        return write_edges(&graph(&folder.join("source")), &folder.join("vectors/checkout"), Wasmtime::for_graphs());
+    if first.as_deref() == Some("--graph") {
+        let [source, target] = [second, std::env::args().nth(3)].map(|path| path.expect("--graph SOURCE FOLDER"));
+        let file = author::build(Path::new(&source), &key(1)).unwrap_or_else(|failure| panic!("{failure}")).file;
+        return write_edges(&file, Path::new(&target), Wasmtime::for_graphs());
     }
     let folder = first.map_or(committed, PathBuf::from);
     for model in ["signup", "loan", "checkout"] {
@@ -68,20 +69,6 @@ fn write(target: &Path, file: &[u8]) {
     put("records.ndjson", (records.join("\n") + "\n").as_bytes());
     put("rows.f64", &doubles(&rows));
     put("compact.bin", &compact(file, &rows));
-}
-
-/// The checkout example, whose net is not lowered to layers.
-fn graph(source: &Path) -> Vec<u8> {
-    std::fs::create_dir_all(source).expect("a folder");
-    let example = root().join("models/checkout");
-    for name in ["model.onnx", "golden.csv", "calibration.csv"] {
-        std::fs::copy(example.join(name), source.join(name)).expect("copies");
-    }
-    let settings = std::fs::read_to_string(example.join("bundle.toml")).expect("the example's settings");
-    let kept = settings.replace("format = \"onnx\"", "format = \"graph\"");
-    assert_ne!(kept, settings, "the example names its format");
-    std::fs::write(source.join("bundle.toml"), kept).expect("writes");
-    author::build(source, &key(1)).unwrap_or_else(|failure| panic!("{failure}")).file
 }
 
 /// Edge vectors of a bundle: requests with records, tagged rows with results.
