@@ -41,7 +41,7 @@ endif
 # would choose other features for shared dependencies, and compile wasmtime a second time.
 TESTED := --workspace $(addprefix --exclude tollgate-,wasm js onnx module-onnx)
 
-.PHONY: demo serve clients otlp test bench bench-quick bench-shapes bench-serving bench-nets bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid onnx large venv wasm-opt clean
+.PHONY: demo serve clients otlp test bench bench-quick bench-shapes bench-serving bench-nets bench-row bench-tract build lint vectors npm npm-test terminal fuel components grid xgboost-grid xgboost-newest xgboost-fixtures onnx-grid onnx onnx-module large venv wasm-opt clean
 .NOTPARALLEL:
 
 demo: build
@@ -108,7 +108,7 @@ fuel: build venv
 	$(VENV) tests/python/fuel.py target/tollgate.wasm tests/vectors tests/fixtures/fuel.json --write
 
 # The npm package, packed: target/npm-package/tollgate.tgz.
-npm: wasm-opt target/wasm-tools/done target/npm-tests/tools/done
+npm: wasm-opt onnx-module target/wasm-tools/done target/npm-tests/tools/done
 	ln -sfn ../target/npm-tests/tools/node_modules js/node_modules
 	PATH="$(abspath target/wasm-tools/bin):$$PATH" node js/build.mjs
 	mkdir -p target/npm-package
@@ -120,6 +120,8 @@ npm-test: npm venv build target/hostile.bin
 	cargo build --release -p tollgate-tests --bins
 	target/release/tollgate module -o target/tollgate.wasm
 	target/release/make-vectors --edges target/npm-tests/edges
+	$(VENV) tests/bench/make_net.py target/npm-tests/net
+	target/release/make-vectors --graph target/npm-tests/net/graph target/npm-tests/graphs/net
 	node tests/runtimes/run.mjs
 	node tests/runtimes/bundlers.mjs
 	node tests/runtimes/examples.mjs
@@ -146,11 +148,14 @@ target/npm-tests/tools/done: tests/runtimes/package.json
 build: wasm-opt
 	cargo build --release -p tollgate-host
 
-# The module with tract, beside the command that picks it: minutes to compile, so only tests
-# and those who have ONNX graphs make it. At most 2.2 MB as transports carry it.
-onnx: wasm-opt
+# The module with tract, beside the command that picks it: minutes to compile, so only tests,
+# the npm package and those who have ONNX graphs make it.
+onnx-module: wasm-opt
 	cargo build --release -p tollgate-module-onnx
 	target/release/tollgate-module-onnx target/release/tollgate-onnx.wasm
+
+# The same with its size checked: at most 2.2 MB as transports carry it.
+onnx: onnx-module
 ifdef TOLLGATE_WASM_OPT
 	node tests/bench/size.mjs target/release/tollgate-onnx.wasm $(ONNX_BROTLI_BYTES)
 endif

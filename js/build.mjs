@@ -1,4 +1,5 @@
-// Builds the npm package into dist/: wasm-pack, wasm-opt, the TypeScript layer, its types.
+// Builds the npm package into dist/: wasm-pack, wasm-opt, the TypeScript layer, its types. The
+// ONNX module is there already, and is copied.
 //
 //   node build.mjs            needs wasm-pack, wasm-bindgen of the crate's version and wasm-opt
 //                             on the PATH, and the devDependencies; `make npm` sees to it all
@@ -19,7 +20,7 @@ const TARGET_FEATURES = "+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint,+m
 const OPT_FLAGS = [
   "-O3",
   "--low-memory-unused",
-  "--one-caller-inline-max-function-size=20",
+  "--one-caller-inline-max-function-size=0",
   "--enable-simd",
   "--enable-bulk-memory",
   "--enable-sign-ext",
@@ -29,12 +30,15 @@ const OPT_FLAGS = [
   "--enable-multivalue",
   "--strip-producers",
 ];
-const ENTRIES = ["inline", "workerd", "edge", "browser", "slim"];
+const ENTRIES = readdirSync(join(HERE, "ts/entries")).map((file) => file.replace(/\.ts$/, ""));
+/** The module with tract, as `make onnx` writes it: the package holds the very file that hosts load. */
+const ONNX = join(HERE, "../target/release/tollgate-onnx.wasm");
 const EXTRAS = readdirSync(join(HERE, "ts/extras")).map((file) => file.replace(/\.ts$/, ""));
 
 function main() {
   for (const folder of [PKG, DIST]) rmSync(folder, { recursive: true, force: true });
   mkdirSync(DIST, { recursive: true });
+  copyFileSync(ONNX, join(DIST, "tollgate-onnx.wasm"));
   module();
   glue();
   return bundle().then(types);
@@ -59,15 +63,29 @@ function module() {
 
 /**
  * wasm-bindgen's glue keeps one instance in its module's variables. A function around it makes
- * a glue an instance, so that a trap or a new bundle starts afresh.
+ * a glue an instance, so that a trap or a new bundle starts afresh. Modules are compiled before
+ * they come here, so what fetches and compiles is left out of it.
  */
 function glue() {
-  const text = readFileSync(join(PKG, "tollgate.js"), "utf8");
+  let text = readFileSync(join(PKG, "tollgate.js"), "utf8");
+  text = without(text, "    let script_src;", "    /**");
+  text = without(text, "    async function __wbg_load(", "    function initSync(");
+  text = without(text, "    let __wbg_init_promise;", "    return Object.assign(");
+  text = text.replace("return Object.assign(__wbg_init, { initSync }, exports)", "return Object.assign(exports, { initSync })");
+  if (/__wbg_init|__wbg_load|script_src/.test(text)) throw new Error("wasm-bindgen's glue is not of the form that is known");
   writeFileSync(join(PKG, "glue.js"), `export function createGlue() {\n${text}\nreturn wasm_bindgen;\n}\n`);
   writeFileSync(
     join(PKG, "glue.d.ts"),
-    'import type { Glue } from "../ts/guest.js";\nexport declare function createGlue(): Glue;\n',
+    'import type { Glue } from "../ts/lean.js";\nexport declare function createGlue(): Glue;\n',
   );
+}
+
+/** A text without what stands from one line's beginning to another's. */
+function without(text, from, to) {
+  const start = text.indexOf(`\n${from}`);
+  const end = text.indexOf(`\n${to}`, start);
+  if (start < 0 || end < 0) throw new Error(`wasm-bindgen's glue has no ${from.trim()}`);
+  return text.slice(0, start) + text.slice(end);
 }
 
 async function bundle() {
@@ -99,7 +117,7 @@ function types() {
   const put = (name, text) => writeFileSync(join(DIST, name), text);
   put("index.d.ts", 'export * from "./types/ts/index.js";\n');
   put("index.d.cts", 'export * from "./types/ts/index.js" with { "resolution-mode": "import" };\n');
-  put("slim.d.ts", 'export * from "./types/ts/index.js";\n');
+  for (const entry of ["slim", "onnx"]) put(`${entry}.d.ts`, 'export * from "./types/ts/index.js";\n');
   for (const extra of EXTRAS) put(`${extra}.d.ts`, `export * from "./types/ts/extras/${extra}.js";\n`);
   for (const file of ["LICENSE-APACHE", "LICENSE-MIT"]) copyFileSync(join(HERE, "..", file), join(HERE, file));
 }

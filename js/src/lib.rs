@@ -71,11 +71,11 @@ pub fn read(names: Vec<String>, values: Vec<JsValue>, states: Vec<String>) -> Re
     with(|session| session.read(&names, &values, &states))
 }
 
-/// The decision record of the first row, with its tags or without; `unknown` are names that
-/// the schema does not know.
+/// The decision record of the first row, with its tags or without, or with `explained` the
+/// explanation as JSON, with the record in it; `unknown` are names that the schema does not know.
 ///
 /// # Errors
-/// `REQUEST` for an id that is too long.
+/// `REQUEST` for an id that is too long; `MODEL` for a model that cannot be explained.
 #[wasm_bindgen]
 pub fn record(
     id: Option<String>,
@@ -84,36 +84,9 @@ pub fn record(
     counter: f64,
     unknown: Vec<String>,
     tagged: bool,
+    explained: bool,
 ) -> Result<String, JsValue> {
-    with(|session| session.record(Event { id, correlation_id, time_ms, counter, unknown }, tagged))
-}
-
-/// The explanation of the first row as JSON, with the record in it.
-///
-/// # Errors
-/// As [`record`]; `MODEL` for a model that cannot be explained.
-#[wasm_bindgen]
-pub fn explain(
-    id: Option<String>,
-    correlation_id: Option<String>,
-    time_ms: Option<f64>,
-    counter: f64,
-    unknown: Vec<String>,
-    tagged: bool,
-) -> Result<String, JsValue> {
-    with(|session| session.explain(Event { id, correlation_id, time_ms, counter, unknown }, tagged))
-}
-
-/// 128 random bits as hexadecimal digits, for the ids of decisions that came without one.
-/// The core itself never draws randomness.
-///
-/// # Errors
-/// `RANDOM` where the runtime has none, as at the global scope of a worker.
-#[wasm_bindgen]
-pub fn random_id() -> Result<String, JsValue> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| JsValue::from_str("RANDOM: no randomness here"))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    with(|session| session.record(Event { id, correlation_id, time_ms, counter, unknown }, tagged, explained))
 }
 
 fn with<T>(run: impl FnOnce(&mut Session) -> Result<T, Error>) -> Result<T, JsValue> {

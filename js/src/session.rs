@@ -127,14 +127,12 @@ impl Session {
         Ok(request.unknown)
     }
 
-    pub(crate) fn record(&mut self, event: Event, tagged: bool) -> Result<String> {
+    pub(crate) fn record(&mut self, event: Event, tagged: bool, explained: bool) -> Result<String> {
         let request = self.request(event, tagged)?;
+        if explained {
+            return self.scorer.explain(&request, 0, &mut self.scratch);
+        }
         Ok(self.scorer.answer(&request, 0, &mut self.scratch))
-    }
-
-    pub(crate) fn explain(&mut self, event: Event, tagged: bool) -> Result<String> {
-        let request = self.request(event, tagged)?;
-        self.scorer.explain(&request, 0, &mut self.scratch)
     }
 
     /// The request that an event and the cells of the first row are together.

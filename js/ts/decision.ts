@@ -1,4 +1,4 @@
-import { type Event, cellsOf } from "./event.js";
+import { type Event, cellsOf, randomId } from "./event.js";
 import type { Row } from "./marshal.js";
 import { type Session, Trap } from "./session.js";
 import type { Action, Costs, Decision, DecisionRecord, Source } from "./types.js";
@@ -47,11 +47,11 @@ export class Decided implements Decision {
   }
 
   get id(): string | null {
-    return identified(this.#session, this.#event);
+    return identified(this.#event);
   }
 
   record(): string {
-    identified(this.#session, this.#event);
+    identified(this.#event);
     try {
       return recordOf(this.#session, this.#row, this.#event);
     } catch (trap) {
@@ -86,7 +86,7 @@ export class Fallback implements Decision {
   }
 
   get id(): string | null {
-    return identified(this.#session, this.#event);
+    return identified(this.#event);
   }
 
   record(): string {
@@ -94,7 +94,7 @@ export class Fallback implements Decision {
   }
 
   toJSON(): DecisionRecord {
-    identified(this.#session, this.#event);
+    identified(this.#event);
     return fallbackRecord(this.#session, this.#event);
   }
 }
@@ -125,14 +125,14 @@ export function lay(session: Session, row: Row): void {
 
 function recordOf(session: Session, row: Row, event: Event): string {
   lay(session, row);
-  return session.run((guest) => guest.record(...cellsOf(event, row)));
+  return session.run((guest) => guest.record(...cellsOf(event, row), false));
 }
 
 /** Draws the id that the caller did not give; null where there is no randomness. */
-function identified(session: Session, event: Event): string | null {
+function identified(event: Event): string | null {
   if (event.id === undefined) {
     try {
-      event.id = session.run((guest) => guest.random_id());
+      event.id = randomId();
     } catch {
       return null;
     }

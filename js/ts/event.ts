@@ -31,6 +31,21 @@ export function eventOf(options: ScoreOptions<never> | undefined, count: number)
   return { id, correlationId, time: now === null ? null : milliseconds(now), counter };
 }
 
+/**
+ * 128 random bits as hexadecimal digits, for the ids of decisions that came without one. The
+ * core itself never draws randomness.
+ *
+ * @throws TollgateError `RANDOM` where the runtime has none, as at the global scope of a worker.
+ */
+export function randomId(): string {
+  try {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  } catch (cause) {
+    throw new TollgateError("RANDOM", "no randomness here", { cause });
+  }
+}
+
 /** The event as the module takes it. */
 export function cellsOf(event: Event, row: Row): EventCells {
   return [

@@ -8,19 +8,24 @@ export type EventCells = [
   tagged: boolean,
 ];
 
-/** What wasm-bindgen makes of `js/src/lib.rs`: one instance of the module. */
+/**
+ * One instance of a module, whichever it is. A call that the core refuses throws the core's text,
+ * `CODE: what is wrong`, as a string; anything else that is thrown ended the instance.
+ */
 export interface Guest {
   load(bundle: Uint8Array, keys: Uint8Array, digest?: Uint8Array, nowMs?: number): string;
   reserve(rows: number): Uint32Array;
   decide(rows: number, tagged: boolean): number;
   predict(response: boolean): number;
   read(names: string[], values: unknown[], states: string[]): string[];
-  record(...event: EventCells): string;
-  explain(...event: EventCells): string;
-  random_id(): string;
+  record(...event: [...EventCells, explained: boolean]): string;
 }
 
-/** The glue of one instance; `initSync` makes the instance. */
-export interface Glue extends Guest {
-  initSync(options: { module: WebAssembly.Module }): { readonly memory: WebAssembly.Memory };
+/** An instance and the memory that it shares. */
+export interface Started {
+  readonly guest: Guest;
+  readonly memory: WebAssembly.Memory;
 }
+
+/** Makes an instance of a module that holds no bundle yet. */
+export type Start = (module: WebAssembly.Module) => Started;

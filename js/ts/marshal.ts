@@ -1,12 +1,12 @@
 import type { Description, FeatureDescription } from "./types.js";
 
 /** Tags of cells, as the core reads them. */
-const NUMBER = 0;
+export const NUMBER = 0;
 export const ABSENT = 1;
-const NULL = 2;
-const BOOLEAN = 3;
-const CODE = 4;
-const OTHER = 5;
+export const NULL = 2;
+export const BOOLEAN = 3;
+export const CODE = 4;
+export const OTHER = 5;
 
 /** Entries that an input may have; what lies behind them is not looked at. */
 const ENTRIES = 20_000;

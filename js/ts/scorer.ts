@@ -1,7 +1,8 @@
 import { compile, digestOf, keysOf, readBytes } from "./bytes.js";
 import { ACTIONS, Fallback, decided, lay } from "./decision.js";
 import { TollgateError } from "./errors.js";
-import { type Event, cellsOf, eventOf } from "./event.js";
+import { type Event, cellsOf, eventOf, randomId } from "./event.js";
+import type { Start } from "./guest.js";
 import { ABSENT, Marshal, NONE, type Row, entriesOf } from "./marshal.js";
 import { RESULT_BYTES, type Sealed, Session, Trap } from "./session.js";
 import type {
@@ -18,8 +19,11 @@ import type {
   WasmSource,
 } from "./types.js";
 
-/** `createScorer` with the module that `load` brings, compiled once. */
-export function creatorWith(load: () => WasmSource | Promise<WasmSource>): typeof import("./index.js").createScorer {
+/** `createScorer` with the module that `load` brings, compiled once, and started by `start`. */
+export function creatorWith(
+  start: Start,
+  load: () => WasmSource | Promise<WasmSource>,
+): typeof import("./index.js").createScorer {
   let loading: Promise<WebAssembly.Module> | undefined;
   const own = (): Promise<WebAssembly.Module> => {
     loading ??= compileFrom(load).catch((cause: unknown) => {
@@ -36,7 +40,7 @@ export function creatorWith(load: () => WasmSource | Promise<WasmSource>): typeo
       Promise.resolve(bundle).then((source) => readBytes(source, signal)),
     ]);
     signal?.throwIfAborted();
-    const sealed = seal(module, bytes, keysOf(trust), digest, now);
+    const sealed = seal(start, module, bytes, keysOf(trust), digest, now);
     return new SessionScorer(opened(sealed)) as unknown as Scorer<F, C>;
   };
 }
@@ -120,8 +124,8 @@ class SessionScorer implements Scorer {
     try {
       const row = this.#row(session, features, options);
       lay(session, row);
-      event.id ??= event.id === undefined ? session.run((guest) => guest.random_id()) : null;
-      const text = session.run((guest) => guest.explain(...cellsOf(event, row)));
+      event.id ??= event.id === undefined ? randomId() : null;
+      const text = session.run((guest) => guest.record(...cellsOf(event, row), true));
       this.#count++;
       return JSON.parse(text) as Explanation;
     } catch (trap) {
@@ -139,7 +143,7 @@ class SessionScorer implements Scorer {
     options.signal?.throwIfAborted();
     const keys = options.trust === undefined ? sealed.keys : keysOf(options.trust);
     // An instance of its own: whatever happens to the candidate, what serves goes on.
-    const session = opened(seal(sealed.module, bytes, keys, options.digest, options.now));
+    const session = opened(seal(sealed.start, sealed.module, bytes, keys, options.digest, options.now));
     this.#serving();
     this.#session = session;
     this.#marshal = new Marshal(session.about);
@@ -261,6 +265,7 @@ class Columns implements Batch {
 }
 
 function seal(
+  start: Start,
   module: WebAssembly.Module,
   bundle: Uint8Array,
   keys: Uint8Array,
@@ -269,6 +274,7 @@ function seal(
 ): Sealed {
   const clock = now ?? Date.now();
   return {
+    start,
     module,
     // A copy: what was verified is what a fresh instance verifies again.
     bundle: bundle.slice(),

@@ -1,6 +1,5 @@
-import { fromText } from "./errors.js";
-import type { Guest } from "./guest.js";
-import { createGlue } from "../pkg/glue.js";
+import { TollgateError, fromText } from "./errors.js";
+import type { Guest, Start, Started } from "./guest.js";
 import type { Description } from "./types.js";
 
 /** Bytes of one result. */
@@ -12,6 +11,7 @@ const SPARE_BYTES = 16 << 20;
 
 /** What makes a session again after a trap. */
 export interface Sealed {
+  readonly start: Start;
   readonly module: WebAssembly.Module;
   readonly bundle: Uint8Array;
   readonly keys: Uint8Array;
@@ -33,22 +33,14 @@ export interface Cells {
   readonly numbers: Float64Array;
 }
 
-interface Started {
-  readonly guest: Guest;
-  readonly memory: WebAssembly.Memory;
-}
-
 /** Per module an instance that holds no bundle. */
 const spares = new WeakMap<WebAssembly.Module, Started>();
 
-function start(module: WebAssembly.Module): Started {
+function fresh({ start, module }: Sealed): Started {
   try {
-    // Edge sandboxes hand over a module of another realm; the glue asks for its class.
-    if (!(module instanceof WebAssembly.Module)) Object.setPrototypeOf(module, WebAssembly.Module.prototype);
-    const guest = createGlue();
-    return { guest, memory: guest.initSync({ module }).memory };
+    return start(module);
   } catch (cause) {
-    throw new Trap(cause);
+    throw cause instanceof TollgateError ? cause : new Trap(cause);
   }
 }
 
@@ -118,7 +110,7 @@ export class Session {
 
   #start(): string {
     const { module, bundle, keys, digest, now } = this.sealed;
-    const started = spares.get(module) ?? start(module);
+    const started = spares.get(module) ?? fresh(this.sealed);
     spares.delete(module);
     try {
       const described = started.guest.load(bundle, keys, digest, now);

@@ -137,14 +137,16 @@ async function types() {
   const features = ["types", join(SIGNUP, "bundle.tollgate"), "--trust", join(PROJECT, "node/signup.pub"), "-o", "features.d.ts"];
   await run(join(ROOT, "target/release/tollgate"), features, { cwd: folder, timeout: DEADLINE_MS });
   const program_ = (wrong) => `import { createScorer, type Decision } from "tollgate";
+import { createScorer as createOnnxScorer } from "tollgate/onnx";
 import type { Features, ReasonCode } from "./features.js";
 declare const bundle: Uint8Array;
 const scorer = await createScorer<Features, ReasonCode>({ bundle, trust: "" });
 const decision: Decision<ReasonCode> = scorer.score({ ip_signups_1h: 7, is_tor: false, phone_type: "mobile", asn_risk: null });
 const code: ReasonCode | undefined = decision.toJSON().reasons[0]?.code;
 scorer.score({}, { context: { country_group: "oceania" }, states: { asn_risk: "timed_out" } });
+const either: typeof createScorer = createOnnxScorer;
 ${wrong}
-export { code };
+export { code, either };
 `;
   const compile = async (wrong) => {
     writeFileSync(join(folder, "program.ts"), program_(wrong));

@@ -9,13 +9,14 @@ import { HERE, PROJECT, ROOT, TARGET } from "./places.mjs";
 import { file, serve } from "./server.mjs";
 import * as start from "./start.mjs";
 
-const SUITES = ["records", "roads", "rows", "tagged", "hostile", "behaviour"];
+const SUITES = ["records", "roads", "rows", "tagged", "hostile", "behaviour", "graphs"];
 const RUNTIMES = {
   native: start.native("native"),
   wasmtime: start.native("wasmtime"),
   "wasmtime, Python": start.python,
   [`Node ${process.versions.node.split(".")[0]}`]: start.node("import"),
   [`Node ${process.versions.node.split(".")[0]}, require`]: start.node("require"),
+  [`Node ${process.versions.node.split(".")[0]}, onnx`]: start.node("onnx"),
   "Node 22": start.nodeOf(22, "import"),
   "Node 24": start.nodeOf(24, "import"),
   "Node 26": start.nodeOf(26, "import"),
@@ -48,7 +49,12 @@ const POLICIES = {
 };
 
 async function main(names) {
-  const places = { vectors: join(ROOT, "tests/vectors"), edges: join(TARGET, "edges"), hostile: join(ROOT, "target/hostile.bin") };
+  const places = {
+    vectors: join(ROOT, "tests/vectors"),
+    edges: join(TARGET, "edges"),
+    graphs: join(TARGET, "graphs"),
+    hostile: join(ROOT, "target/hostile.bin"),
+  };
   await install(PROJECT, []);
   for (const name of ["process.mjs", "worker.mjs", "edge.mjs"]) cpSync(join(HERE, "drivers", name), join(PROJECT, name));
   cpSync(join(HERE, "suite"), join(PROJECT, "suite"), { recursive: true });
@@ -59,7 +65,7 @@ async function main(names) {
     package: join(PROJECT, "node_modules/tollgate"),
   });
   const folders = [places.vectors, places.edges, places.hostile];
-  const input = { ...server, folders, vectors: folders.slice(0, 2), data: (path) => local(places, path) };
+  const input = { ...server, folders, vectors: folders.slice(0, 2), graphs: places.graphs, data: (path) => local(places, path) };
   const chosen = Object.keys(RUNTIMES).filter((name) => names.length === 0 || names.some((part) => name.startsWith(part)));
   const lines = [];
   for (const name of chosen) lines.push(await one(name, input));
@@ -67,7 +73,7 @@ async function main(names) {
   return report(lines);
 }
 
-/** Vectors, edges and hostile bundles by their addresses. */
+/** Vectors, edges, graphs and hostile bundles by their addresses. */
 function pathOf(places, path) {
   const [first, ...rest] = path.split("/");
   return rest.length === 0 ? places.hostile : join(places[first] ?? "", ...rest);

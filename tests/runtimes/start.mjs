@@ -62,18 +62,23 @@ async function bundled(driver, conditions, plugins = []) {
   return { text: readFileSync(outfile, "utf8"), inputs: Object.keys(built.metafile.inputs) };
 }
 
+/** A module of the packed package. */
+function module(name) {
+  return readFileSync(join(PROJECT, "node_modules/tollgate/dist", name));
+}
+
 export async function workerd({ data }) {
   const { Miniflare } = await tool("miniflare").catch(() => {
     throw new Skipped("the npm package miniflare is not installed");
   });
   const { text, inputs } = await bundled("worker.mjs", ["workerd", "worker"]);
   if (!inputs.some((input) => input.endsWith("dist/workerd.js"))) throw new Error("the workerd entry was not taken");
-  const wasm = readFileSync(join(PROJECT, "node_modules/tollgate/dist/tollgate.wasm"));
   const miniflare = new Miniflare({
     compatibilityDate: "2026-06-01",
     modules: [
       { type: "ESModule", path: "worker.mjs", contents: text },
-      { type: "CompiledWasm", path: "tollgate.wasm", contents: wasm },
+      { type: "CompiledWasm", path: "tollgate.wasm", contents: module("tollgate.wasm") },
+      { type: "CompiledWasm", path: "tollgate-onnx.wasm", contents: module("tollgate-onnx.wasm") },
       { type: "CompiledWasm", path: "trap.wasm", contents: Uint8Array.from(TRAP) },
     ],
     serviceBindings: { DATA: (request) => data(new URL(request.url).pathname) },
@@ -92,8 +97,10 @@ export async function edge({ base }) {
   });
   const { text } = await bundled("edge.mjs", ["edge-light"], [edgeModules]);
   const vm = new EdgeVM({ codeGeneration: { strings: false, wasm: false } });
-  const wasm = readFileSync(join(PROJECT, "node_modules/tollgate/dist/tollgate.wasm"));
-  vm.context.TOLLGATE_MODULE = await WebAssembly.compile(wasm);
+  vm.context.MODULES = {
+    "./tollgate.wasm?module": await WebAssembly.compile(module("tollgate.wasm")),
+    "./tollgate-onnx.wasm?module": await WebAssembly.compile(module("tollgate-onnx.wasm")),
+  };
   vm.context.TRAP_MODULE = await WebAssembly.compile(Uint8Array.from(TRAP));
   vm.context.BASE_URL = base;
   vm.evaluate(text);
@@ -105,7 +112,8 @@ const edgeModules = {
   name: "edge-modules",
   setup(build) {
     build.onResolve({ filter: /\.wasm\?module$/ }, ({ path }) => ({ path, namespace: "edge-module" }));
-    build.onLoad({ filter: /.*/, namespace: "edge-module" }, () => ({ contents: "export default TOLLGATE_MODULE;" }));
+    const contents = (path) => `export default MODULES[${JSON.stringify(path)}];`;
+    build.onLoad({ filter: /.*/, namespace: "edge-module" }, ({ path }) => ({ contents: contents(path) }));
   },
 };
 
@@ -149,10 +157,17 @@ export const native = (runtime) => async ({ folders }) => {
   return JSON.parse(stdout);
 };
 
-export const python = async ({ vectors }) => {
-  const parameters = [join(ROOT, "tests/python/run_vectors.py"), "--json", join(ROOT, "target/tollgate.wasm"), ...vectors];
+const replayed = async (wasm, sets) => {
+  const parameters = [join(ROOT, "tests/python/run_vectors.py"), "--json", join(ROOT, wasm), ...sets];
   const { stdout } = await run(join(ROOT, "target/venv/bin/python"), parameters, { timeout: DEADLINE_MS });
   return JSON.parse(stdout);
+};
+
+export const python = async ({ vectors, graphs }) => {
+  const found = await replayed("target/tollgate.wasm", vectors);
+  const { records, tagged } = await replayed("target/release/tollgate-onnx.wasm", [graphs]);
+  const [compared, differing] = ["compared", "differing"].map((what) => records[what] + tagged[what]);
+  return { ...found, graphs: { compared, differing, first: records.first || tagged.first } };
 };
 
 async function within(promise) {

@@ -1,6 +1,6 @@
 //! Where a bundle can run.
 
-use tollgate_host::sandbox::{Bounds, Instance, LoadedBundle, Sandbox, ScoreError};
+use tollgate_host::sandbox::{Bounds, Instance, LoadedBundle, Sandbox, ScoreError, activate};
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{BundleDigest, Code, Rows, Scorer, Scratch, Trust, verify};
 
@@ -39,7 +39,7 @@ pub fn runtimes() -> Vec<Box<dyn Runtime>> {
     vec![Box::new(Native::default()), Box::new(Wasmtime::new(Bounds::default()))]
 }
 
-/// The core linked into this process.
+/// The core linked into this process; graphs alone run in the ONNX module.
 #[derive(Default)]
 pub struct Native {
     scorer: Option<Scorer>,
@@ -54,7 +54,7 @@ impl Runtime for Native {
     fn load(&mut self, bundle: &[u8], keys: &[u8], digest: Option<[u8; 32]>, now_ms: Option<u64>) -> Result<(), Code> {
         let load = || {
             let trust = Trust { keys: TrustedKeys::parse(keys)?, expected: digest.map(BundleDigest), now_ms };
-            Scorer::activate(&verify(bundle, &trust)?)
+            activate(&verify(bundle, &trust)?)
         };
         self.scorer = Some(load().map_err(|error| error.code)?);
         self.counter = 0;
@@ -99,7 +99,20 @@ impl Wasmtime {
     /// # Panics
     /// When wasmtime cannot compile the module.
     pub fn new(bounds: Bounds) -> Self {
-        let instance = Sandbox::new(bounds).and_then(|sandbox| sandbox.instance());
+        Self::of(Sandbox::new(bounds))
+    }
+
+    /// A fresh instance of the ONNX module, with time for its slow start.
+    ///
+    /// # Panics
+    /// When it was not built, or wasmtime cannot compile it.
+    pub fn for_graphs() -> Self {
+        let bounds = Bounds { memory_bytes: 1 << 30, load_ms: 120_000, call_ms: 60_000, ..Bounds::default() };
+        Self::of(Sandbox::for_graphs(bounds))
+    }
+
+    fn of(sandbox: Result<Sandbox, tollgate_host::Failure>) -> Self {
+        let instance = sandbox.and_then(|sandbox| sandbox.instance());
         Self { instance: instance.unwrap_or_else(|failure| panic!("{failure}")), bundle: None }
     }
 }

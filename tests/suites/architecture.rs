@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tollgate_scorer::Code;
-use tollgate_tests::root;
+use tollgate_tests::{present, root};
 use wasmparser::{ExternalKind, Parser, Payload};
 
 /// Modules of the core from low to high; one may use only those of the lines above it.
@@ -238,9 +238,9 @@ struct Facts {
     refused: BTreeSet<String>,
 }
 
-fn facts() -> Facts {
+fn facts(module: &[u8]) -> Facts {
     let mut facts = Facts::default();
-    for payload in Parser::new(0).parse_all(tollgate_module::TOLLGATE_WASM) {
+    for payload in Parser::new(0).parse_all(module) {
         match payload.expect("a well-formed module") {
             Payload::ImportSection(section) => facts.imports += section.count() as usize,
             Payload::MemorySection(section) => {
@@ -267,9 +267,9 @@ fn facts() -> Facts {
     facts
 }
 
-/// The calls in the ABI page's table.
-fn documented() -> BTreeSet<String> {
-    let page = read("scorer/wasm/README.md");
+/// The calls in the table of an ABI page.
+fn documented(page: &str) -> BTreeSet<String> {
+    let page = read(page);
     let rows =
         page.lines().filter_map(|line| line.strip_prefix("| `tg_")?.split('`').next().map(|name| format!("tg_{name}")));
     rows.collect()
@@ -277,7 +277,25 @@ fn documented() -> BTreeSet<String> {
 
 #[test]
 fn the_module_is_what_its_page_says() {
-    let facts = facts();
+    let calls = documented("scorer/wasm/README.md");
+    assert!(calls.len() >= 14, "{calls:?}");
+    stands_alone(tollgate_module::TOLLGATE_WASM, &calls);
+}
+
+#[test]
+fn the_onnx_module_is_what_its_page_says() {
+    let path = root().join("target/release/tollgate-onnx.wasm");
+    let Some(path) = present(path, "the ONNX module, see `make onnx`") else { return };
+    let more = documented("scorer/onnx/README.md");
+    assert!(more.len() >= 2, "{more:?}");
+    let calls = documented("scorer/wasm/README.md").union(&more).cloned().collect();
+    stands_alone(&std::fs::read(path).expect("the module"), &calls);
+}
+
+/// A module imports nothing, exports its memory and the calls of its pages, and computes the
+/// same everywhere.
+fn stands_alone(module: &[u8], calls: &BTreeSet<String>) {
+    let facts = facts(module);
     assert_eq!(facts.imports, 0, "the module imports nothing");
     assert_eq!(facts.memories, [false], "one memory, not shared");
     assert!(facts.functions > 50 && facts.operators > 10_000, "the code was read");
@@ -285,9 +303,7 @@ fn the_module_is_what_its_page_says() {
     let of = |kind: ExternalKind| -> BTreeSet<String> {
         facts.exports.iter().filter(|export| export.1 == kind).map(|export| export.0.clone()).collect()
     };
-    let calls = documented();
-    assert!(calls.len() >= 14, "{calls:?}");
-    assert_eq!(of(ExternalKind::Func), calls, "exports and the ABI page");
+    assert_eq!(of(ExternalKind::Func), *calls, "exports and the ABI page");
     assert_eq!(of(ExternalKind::Memory), BTreeSet::from(["memory".to_owned()]));
     let linker = of(ExternalKind::Global);
     assert!(linker.iter().all(|name| ["__data_end", "__heap_base"].contains(&name.as_str())), "{linker:?}");

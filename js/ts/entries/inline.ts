@@ -2,8 +2,9 @@
 // is no file to find, whatever bundles or moves this code.
 import { fromBase64 } from "../bytes.js";
 import { WASM_BASE64 } from "../../pkg/inline.js";
+import { startLean } from "../lean.js";
 import { creatorWith } from "../scorer.js";
 
 export * from "../index.js";
 
-export const createScorer = creatorWith(() => fromBase64(WASM_BASE64));
+export const createScorer = creatorWith(startLean, () => fromBase64(WASM_BASE64));

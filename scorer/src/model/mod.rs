@@ -72,7 +72,10 @@ impl Model {
             "forest/1" => Forest::parse(part).map(|forest| Self::Forest(Box::new(forest))),
             "linear/1" => Linear::parse(part).map(Self::Linear),
             "layers/1" => Net::parse(part).map(|model| Self::Net(Box::new(model))),
-            ONNX => Err(Error::new(Code::Incompatible, "model: needs the ONNX module, tollgate-onnx.wasm")),
+            ONNX => Err(Error::new(
+                Code::Incompatible,
+                "model: needs the ONNX module, tollgate-onnx.wasm; in JavaScript import tollgate/onnx",
+            )),
             _ => Err(Error::new(Code::Malformed, "model: unknown format")),
         }
     }

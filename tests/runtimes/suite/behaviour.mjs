@@ -129,6 +129,9 @@ async function replaced({ createScorer, TollgateError, get, tally }) {
 /** A module whose only function is `unreachable`: calling it is a trap like any other. */
 export const TRAP = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 116, 0, 0, 10, 5, 1, 3, 0, 0, 11];
 
+/** What decides, records and explains: in the lean module, and in the one for graphs. */
+const MINED = ["decide", "record", "tg_score_batch", "tg_score_json", "tg_explain_json"];
+
 /** Instances of the module whose calls can be made to trap. */
 function mined(trapModule) {
   const { Instance } = WebAssembly;
@@ -144,8 +147,8 @@ function mined(trapModule) {
       super(...parameters);
       state.made++;
       const { exports } = this;
-      const mines = { decide: guarded(exports.decide), record: guarded(exports.record), explain: guarded(exports.explain) };
-      Object.defineProperty(this, "exports", { value: { ...exports, ...mines } });
+      const mines = MINED.filter((name) => name in exports).map((name) => [name, guarded(exports[name])]);
+      Object.defineProperty(this, "exports", { value: { ...exports, ...Object.fromEntries(mines) } });
     }
   };
   return state;

@@ -1,13 +1,14 @@
 // What every JavaScript runtime has to show, written for all of them: no file system, no
 // process, only what is passed in. `runtime.get` brings a file of the vectors as bytes.
 import { TRAP, behaviour } from "./behaviour.mjs";
+import { graphs } from "./graphs.mjs";
 import { hostile } from "./hostile.mjs";
 import { records, roads, rows, tagged } from "./vectors.mjs";
 
 export { TRAP };
 
 /** The suites in the order of the table's columns. */
-export const SUITES = { records, roads, rows, tagged, hostile, behaviour };
+export const SUITES = { records, roads, rows, tagged, hostile, behaviour, graphs };
 
 /** Runs every suite; a suite that throws counts as one that differs. */
 export async function run(tollgate, get) {

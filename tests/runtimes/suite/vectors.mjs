@@ -1,59 +1,47 @@
 // Recorded decisions, byte for byte: requests by both roads into the module, typed rows alone
 // and in batches, rows with tags.
-const MODELS = ["signup", "loan"];
+const MODELS = ["signup", "loan", "checkout"];
 /** Committed vectors, and those at the edges that `make-vectors --edges` made. */
-const FOLDERS = ["vectors", "edges"].flatMap((set) => MODELS.map((model) => `${set}/${model}`));
+const COMMITTED = MODELS.map((model) => `vectors/${model}`);
+const EDGES = MODELS.map((model) => `edges/${model}`);
 
-export async function records({ createScorer, get, tally }) {
-  for (const folder of FOLDERS) {
-    const scorer = await open(createScorer, get, folder);
-    await replay(get, tally, folder, (request) => scorer.score(request.features, optionsOf(request)));
+/** A suite over folders, each with a scorer of its own. */
+const each = (folders, check) => async (runtime) => {
+  for (const folder of folders) {
+    const scorer = await open(runtime.createScorer, runtime.get, folder);
+    await check(scorer, folder, runtime);
     scorer.dispose();
   }
+};
+
+export const records = each([...COMMITTED, ...EDGES], folderRecords);
+export const roads = each([...COMMITTED, ...EDGES], folderRoads);
+export const rows = each(COMMITTED, folderRows);
+export const tagged = each(EDGES, folderRows);
+
+export async function folderRecords(scorer, folder, { get, tally }) {
+  await replay(get, tally, folder, (request) => scorer.score(request.features, optionsOf(request)));
 }
 
 /** The same requests with their features as a Map, which takes the long road. */
-export async function roads({ createScorer, get, tally }) {
-  for (const folder of FOLDERS) {
-    const scorer = await open(createScorer, get, folder);
-    const asMap = (request) => new Map(Object.entries(request.features));
-    await replay(get, tally, folder, (request) => scorer.score(asMap(request), optionsOf(request)));
-    scorer.dispose();
-  }
+export async function folderRoads(scorer, folder, { get, tally }) {
+  const asMap = (request) => new Map(Object.entries(request.features));
+  await replay(get, tally, folder, (request) => scorer.score(asMap(request), optionsOf(request)));
 }
 
-export async function rows({ createScorer, get, tally }) {
-  for (const folder of FOLDERS.slice(0, MODELS.length)) {
-    const scorer = await open(createScorer, get, folder);
-    const cells = doubles(await get(`${folder}/rows.f64`));
-    const expected = await get(`${folder}/compact.bin`);
-    const batch = scorer.scoreBatch(cells);
-    const width = scorer.describe().features.length;
-    for (let row = 0; row < expected.length / 64; row++) {
-      const want = hex(expected.subarray(row * 64, row * 64 + 64));
-      const alone = scorer.scoreRow(cells.subarray(row * width, row * width + width));
-      tally.same(`${folder} row ${row}`, summary(alone), summaryOf(expected, row));
-      tally.same(`${folder} row ${row} in a batch`, hex(batch.bytes.subarray(row * 64, row * 64 + 64)), want);
-    }
-    scorer.dispose();
-  }
-}
-
-export async function tagged({ createScorer, get, tally }) {
-  for (const folder of FOLDERS.slice(MODELS.length)) {
-    const scorer = await open(createScorer, get, folder);
-    const cells = doubles(await get(`${folder}/rows.f64`));
-    const [tags, expected] = [await get(`${folder}/tags.bin`), await get(`${folder}/compact.bin`)];
-    const batch = scorer.scoreBatch(cells, tags);
-    const width = scorer.describe().features.length;
-    for (let row = 0; row < expected.length / 64; row++) {
-      const [from, to] = [row * width, row * width + width];
-      const alone = scorer.scoreRow(cells.subarray(from, to), tags.subarray(from, to));
-      tally.same(`${folder} tagged row ${row}`, summary(alone), summaryOf(expected, row));
-      const together = hex(batch.bytes.subarray(row * 64, row * 64 + 64));
-      tally.same(`${folder} tagged row ${row} in a batch`, together, hex(expected.subarray(row * 64, row * 64 + 64)));
-    }
-    scorer.dispose();
+/** Typed rows, with tags where the folder is one of edges. */
+export async function folderRows(scorer, folder, { get, tally }) {
+  const cells = doubles(await get(`${folder}/rows.f64`));
+  const tags = COMMITTED.includes(folder) ? undefined : await get(`${folder}/tags.bin`);
+  const expected = await get(`${folder}/compact.bin`);
+  const batch = scorer.scoreBatch(cells, tags);
+  const width = scorer.describe().features.length;
+  for (let row = 0; row < expected.length / 64; row++) {
+    const [from, to] = [row * width, row * width + width];
+    const alone = scorer.scoreRow(cells.subarray(from, to), tags?.subarray(from, to));
+    tally.same(`${folder} row ${row}`, summary(alone), summaryOf(expected, row));
+    const together = hex(batch.bytes.subarray(row * 64, row * 64 + 64));
+    tally.same(`${folder} row ${row} in a batch`, together, hex(expected.subarray(row * 64, row * 64 + 64)));
   }
 }
 

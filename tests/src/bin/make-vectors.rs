@@ -7,13 +7,16 @@
 //! `make-vectors --edges FOLDER` writes further ones, which need no place in the repository:
 //! for each committed bundle, requests and tagged rows at the edges of its schema; and
 //! `big.tollgate`, a forest of 500 trees for the budgets.
+//!
+//! `make-vectors --graph SOURCE FOLDER` writes those of a bundle whose model is an ONNX graph, as
+//! the ONNX module decides in wasmtime.
 
 #![allow(clippy::print_stdout)]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tollgate_host::author;
-use tollgate_host::sandbox::Bounds;
+use tollgate_host::sandbox::{Bounds, activate};
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{Kind, Schema, Scorer, Trust, verify};
 use tollgate_tests::big;
@@ -32,10 +35,16 @@ fn main() {
     let (first, second) = (std::env::args().nth(1), std::env::args().nth(2));
     if first.as_deref() == Some("--edges") {
         let folder = second.map(PathBuf::from).expect("make-vectors --edges FOLDER");
-        ["signup", "loan", "checkout"]
-            .iter()
-            .for_each(|model| write_edges(&committed.join(model), &folder.join(model)));
+        for model in ["signup", "loan", "checkout"] {
+            let file = std::fs::read(committed.join(model).join("bundle.tollgate")).expect("a committed bundle");
+            write_edges(&file, &folder.join(model), Wasmtime::new(Bounds::default()));
+        }
         return std::fs::write(folder.join("big.tollgate"), big::bundle(500, 31, 40)).expect("writes");
+    }
+    if first.as_deref() == Some("--graph") {
+        let [source, target] = [second, std::env::args().nth(3)].map(|path| path.expect("--graph SOURCE FOLDER"));
+        let file = author::build(Path::new(&source), &key(1)).unwrap_or_else(|failure| panic!("{failure}")).file;
+        return write_edges(&file, Path::new(&target), Wasmtime::for_graphs());
     }
     let folder = first.map_or(committed, PathBuf::from);
     for model in ["signup", "loan", "checkout"] {
@@ -62,15 +71,14 @@ fn write(target: &Path, file: &[u8]) {
     put("compact.bin", &compact(file, &rows));
 }
 
-/// Edge vectors of a committed bundle: requests with records, tagged rows with results.
-fn write_edges(committed: &Path, target: &Path) {
-    let file = std::fs::read(committed.join("bundle.tollgate")).expect("a committed bundle");
-    let (scorer, mut random) = (scorer(&file), Random(11));
-    let requests: Vec<String> = (0..EDGES).map(|_| edges::request(scorer.schema(), &mut random)).collect();
-    let records = records(&file, &requests);
-    let rows: Vec<(Vec<f64>, Vec<u8>)> = (0..EDGES).map(|_| edges::tagged_row(scorer.schema(), &mut random)).collect();
-    let mut wasmtime = Wasmtime::new(Bounds::default());
-    wasmtime.load(&file, &public(1), None, None).expect("loads");
+/// Edge vectors of a bundle: requests with records, tagged rows with results.
+fn write_edges(file: &[u8], target: &Path, mut wasmtime: Wasmtime) {
+    let (scorer, mut random) = (scorer(file), Random(11));
+    let schema = scorer.schema();
+    let requests: Vec<String> = (0..EDGES).map(|_| edges::request(schema, &mut random)).collect();
+    let rows: Vec<(Vec<f64>, Vec<u8>)> = (0..EDGES).map(|_| edges::tagged_row(schema, &mut random)).collect();
+    let records = records(file, &requests);
+    wasmtime.load(file, &public(1), None, None).expect("loads");
     let bundle = wasmtime.bundle.expect("loaded");
     let mut results = Vec::new();
     for (values, tags) in &rows {
@@ -79,7 +87,7 @@ fn write_edges(committed: &Path, target: &Path) {
     }
     std::fs::create_dir_all(target).expect("a folder");
     let put = |name: &str, bytes: &[u8]| std::fs::write(target.join(name), bytes).expect("writes");
-    put("bundle.tollgate", &file);
+    put("bundle.tollgate", file);
     put("trust.key", &public(1));
     put("requests.ndjson", (requests.join("\n") + "\n").as_bytes());
     put("records.ndjson", (records.join("\n") + "\n").as_bytes());
@@ -92,7 +100,7 @@ fn write_edges(committed: &Path, target: &Path) {
 fn scorer(file: &[u8]) -> Scorer {
     let keys = TrustedKeys::parse(&public(1)).expect("a key");
     let bundle = verify(file, &Trust { keys, expected: None, now_ms: None }).expect("verifies");
-    Scorer::activate(&bundle).expect("activates")
+    activate(&bundle).expect("activates")
 }
 
 /// What the native core answers.
