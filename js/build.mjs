@@ -19,6 +19,7 @@ const TARGET_FEATURES = "+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint,+m
 /** The same set for wasm-opt, and what wasm-bindgen adds. */
 const OPT_FLAGS = [
   "-O3",
+  "--converge",
   "--low-memory-unused",
   "--one-caller-inline-max-function-size=0",
   "--enable-simd",
