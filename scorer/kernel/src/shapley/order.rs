@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 /// What a node is to a walk.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// A turn on a feature that its way has not met.
     First,
@@ -26,12 +26,18 @@ pub(super) fn order(
     let (mut turns, mut lasts, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
     let mut level = roots.to_vec();
     while !level.is_empty() {
-        let of = |wanted: Kind| level.iter().copied().filter(|at| kind(*at) == wanted).collect::<Vec<_>>();
-        let here = [of(Kind::First), of(Kind::Repeat)].concat();
-        lasts.extend(of(Kind::Last));
-        leaves.extend(of(Kind::Leaf));
+        let (mut here, mut repeats) = (Vec::new(), Vec::new());
+        for at in level {
+            match kind(at) {
+                Kind::First => here.push(at),
+                Kind::Repeat => repeats.push(at),
+                Kind::Last => lasts.push(at),
+                Kind::Leaf => leaves.push(at),
+            }
+        }
+        here.append(&mut repeats);
         level = here.iter().filter_map(|at| children(*at)).flatten().collect();
-        turns.extend(here);
+        turns.append(&mut here);
     }
     [turns, lasts, leaves]
 }
