@@ -17,9 +17,10 @@ from pathlib import Path
 import lightgbm as lgb
 import numpy as np
 
-from lightgbm_cases import Case, all_cases, train_plain
+from lightgbm_cases import all_cases
 from lightgbm_data import make_data
 from lightgbm_rows import Floats, Splits, prediction_rows, read_splits
+from lightgbm_training import Case, train_plain
 
 
 def check(case: Case, text: str, splits: Splits) -> None:

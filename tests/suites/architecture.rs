@@ -19,9 +19,6 @@ const TIERS: [&[&str]; 9] = [
     &["scorer"],
 ];
 
-/// Longer than a file should be, for a reason.
-const LONG: [(&str, &str); 1] = [("tests/python/lightgbm_cases.py", "a list of training parameters")];
-
 const WORLD: [&str; 12] = [
     "std",
     "SystemTime",
@@ -187,15 +184,7 @@ fn transcendental_functions_have_one_door() {
 fn files_stay_short() {
     let long: Vec<String> =
         everything().into_iter().filter(|(_, text)| text.lines().count() > 400).map(|(path, _)| path).collect();
-    let known = LONG.map(|(path, _)| path);
-    let new: Vec<&String> = long.iter().filter(|path| !known.contains(&path.as_str())).collect();
-    assert!(new.is_empty(), "more than 400 lines: {new:?}");
-    for (path, reason) in LONG {
-        assert!(
-            !root().join(path).exists() || long.iter().any(|one| one == path),
-            "{path} is no longer long ({reason})"
-        );
-    }
+    assert!(long.is_empty(), "more than 400 lines: {long:?}");
 }
 
 #[test]

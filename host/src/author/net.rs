@@ -87,25 +87,27 @@ impl Encoder {
             NetOperation::Pick(columns) => (Operation::Pick, 0, columns.len() as u32, 0, columns.len() as u32),
             NetOperation::Embed { table, width } => {
                 self.push_numbers(table);
-                let rows = table.len() / width;
-                if rows > 0xffff || *width > 0xffff {
-                    return Err(Failure::refused("LIMIT", "an embedding has more than 65,535 rows or columns"));
-                }
-                (Operation::Embed, first, count, (rows << 16 | width) as u32, count * *width as u32)
+                (Operation::Embed, first, count, shape(table.len() / width, *width)?, count * *width as u32)
             }
         };
         // Only a dense layer has a least of its own.
         let own = if relu && operation != Operation::Dense { Activation::LeakyRelu } else { layer.activation };
         self.plan.extend([operation as u32, own as u32, layer.alpha.to_bits(), first, count, more]);
         if let NetOperation::Pick(columns) = &layer.operation {
-            let places = self.places(layer)?;
-            let picked = columns.iter().map(|column| places.get(*column as usize).copied());
-            let missing = || Failure::refused("MODEL", "a layer picks a column that is not there");
-            self.plan.extend(picked.collect::<Option<Vec<u32>>>().ok_or_else(missing)?);
+            let picked = self.picked(layer, columns)?;
+            self.plan.extend(picked);
         }
         let start = self.values.last().map_or(0, |(first, width)| first + width);
         self.values.push((start, width));
         Ok(())
+    }
+
+    /// The units that a layer picks from what it reads.
+    fn picked(&self, layer: &NetLayer, columns: &[u32]) -> Result<Vec<u32>> {
+        let places = self.places(layer)?;
+        let picked = columns.iter().map(|column| places.get(*column as usize).copied());
+        let missing = || Failure::refused("MODEL", "a layer picks a column that is not there");
+        picked.collect::<Option<Vec<u32>>>().ok_or_else(missing)
     }
 
     /// The units of all values that a layer reads, side by side.
@@ -136,4 +138,12 @@ impl Encoder {
 
 fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// Rows and columns of an embedding in a word.
+fn shape(rows: usize, columns: usize) -> Result<u32> {
+    if rows > 0xffff || columns > 0xffff {
+        return Err(Failure::refused("LIMIT", "an embedding has more than 65,535 rows or columns"));
+    }
+    Ok((rows << 16 | columns) as u32)
 }
