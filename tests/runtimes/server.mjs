@@ -20,6 +20,9 @@ export async function serve(mounts) {
   const server = createServer((request, response) => {
     answer(mounts, waiting, request, response).catch((error) => response.writeHead(500).end(String(error)));
   });
+  // A suite may compute for seconds between two requests. A server that closes its side just
+  // then leaves the client with a connection that fails at the next one.
+  server.keepAliveTimeout = 0;
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
   return {
     base: `http://127.0.0.1:${server.address().port}`,
