@@ -49,10 +49,9 @@ fn writes_that_fail_lose_only_what_is_declared() {
     for calls in ["write", "write,ftruncate", "fdatasync"] {
         let shop = shop();
         let mut sidecar = Sidecar::start(&shop, "--log-dir log --set log.queue_bytes=65536 --set log.sync_ms=20");
-        let row = &rows(&shop)[0];
-        let mut asked = 0_u64;
+        let (row, mut asked) = (rows(&shop)[0].clone(), 0_u64);
         let mut ask = |sidecar: &Sidecar| {
-            assert_eq!(sidecar.decide(row)["source"], "cutoffs", "{calls}");
+            assert_eq!(sidecar.decide(&row)["source"], "cutoffs", "{calls}");
             asked += 1;
         };
         ask(&sidecar);

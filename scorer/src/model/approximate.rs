@@ -8,6 +8,8 @@
 //! value contributes nothing, and no evaluation is spent on it.
 
 use alloc::vec::Vec;
+use core::iter::repeat_n;
+use core::mem::swap;
 
 /// Pairs of orders. An explanation takes at most twice this many evaluations for each feature
 /// that differs from the baseline, and one more.
@@ -38,39 +40,35 @@ pub(crate) fn contributions(
     contributions: &mut Vec<f64>,
 ) {
     let features = baseline.len();
-    let mut before = Vec::new();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
     raw(baseline, &mut before);
     let first = contributions.len();
     for expected in &before {
-        contributions.resize(contributions.len() + features, 0.0);
-        contributions.push(*expected);
+        contributions.extend(repeat_n(0.0, features).chain([*expected]));
     }
     let sums = contributions.get_mut(first..).unwrap_or_default();
     let mut order: Vec<usize> = (0..features).filter(|index| row.get(*index) != baseline.get(*index)).collect();
     let (mut state, mut mixed) = (SEED, baseline.to_vec());
     let share = 0.5 / pairs as f64;
-    for number in 0..2 * pairs {
-        if number % 2 == 0 {
-            shuffle(&mut order, &mut state)
-        } else {
-            order.reverse()
-        }
-        // Values replace those of the baseline in one order, and the other way in the next.
-        let to = if number % 2 == 0 { row } else { baseline };
-        for index in &order {
-            if let (Some(slot), Some(value)) = (mixed.get_mut(*index), to.get(*index)) {
-                *slot = *value;
+    for _ in 0..pairs {
+        shuffle(&mut order, &mut state);
+        // The row's values take the baseline's places in one order, and give them back in the other.
+        for (turn, (to, share)) in [(row, share), (baseline, -share)].into_iter().enumerate() {
+            if turn > 0 {
+                order.reverse();
             }
-            let scores = before.len();
-            raw(&mixed, &mut before);
-            for output in 0..scores {
-                let change = before.get(scores + output).copied().unwrap_or_default()
-                    - before.get(output).copied().unwrap_or_default();
-                if let Some(sum) = sums.get_mut(output * (features + 1) + index) {
-                    *sum += if number % 2 == 0 { change } else { -change } * share;
+            for index in &order {
+                if let (Some(slot), Some(value)) = (mixed.get_mut(*index), to.get(*index)) {
+                    *slot = *value;
                 }
+                after.clear();
+                raw(&mixed, &mut after);
+                let of_feature = sums.iter_mut().skip(*index).step_by(features + 1);
+                of_feature
+                    .zip(after.iter().zip(&before))
+                    .for_each(|(sum, (after, before))| *sum += (after - before) * share);
+                swap(&mut before, &mut after);
             }
-            before.drain(..scores);
         }
     }
 }

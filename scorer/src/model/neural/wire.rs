@@ -9,6 +9,7 @@ use crate::model::link::{Link, LinkWire};
 use crate::model::{feature_names, risk};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Range;
 use minicbor::Encode;
 use tollgate_kernel::LANES;
 
@@ -100,11 +101,8 @@ impl Net {
             own.outputs = layer.to.len();
             own.layers.push(layer);
         }
-        ensure(
-            read == own.numbers.len() && own.layers.len() <= limits::LAYERS,
-            Code::Model,
-            "model: numbers or layers",
-        )?;
+        let all = read == own.numbers.len() && own.layers.len() <= limits::LAYERS;
+        ensure(all, Code::Model, "model: numbers or layers")?;
         ensure((1..=limits::OUTPUTS).contains(&own.outputs), Code::Limit, "model: no outputs, or too many")?;
         Ok(Self {
             features,
@@ -144,15 +142,7 @@ impl Layers {
             _ => count,
         };
         let other = match operation {
-            Operation::Pick => {
-                let from = self.picked.len();
-                for _ in 0..count {
-                    let unit = words.next()?;
-                    ensure(unit < self.units, Code::Model, "model: units picked")?;
-                    self.picked.push(unit as u32);
-                }
-                from..self.picked.len()
-            }
+            Operation::Pick => self.pick(words, count)?,
             _ if of_units => more..more + count,
             _ => *read..read.saturating_add(constants),
         };
@@ -162,6 +152,17 @@ impl Layers {
         let known = first + count <= self.units && units <= self.units && *read <= self.numbers.len();
         ensure(known && below(width) && width > 0 && below(to.end), Code::Limit, "model: layer")?;
         Ok(Layer { operation, from: first..first + count, other, of_units, to, activation, alpha })
+    }
+
+    /// Reads so many units that are picked; where they are in the list of all layers' picks.
+    fn pick(&mut self, words: &mut Words<'_>, count: usize) -> Result<Range<usize>> {
+        let from = self.picked.len();
+        for _ in 0..count {
+            let unit = words.next()?;
+            ensure(unit < self.units, Code::Model, "model: units picked")?;
+            self.picked.push(unit as u32);
+        }
+        Ok(from..self.picked.len())
     }
 }
 
