@@ -7,6 +7,7 @@ use crate::layout::{Exits, Layout};
 use crate::node::{Decide, Node, Window};
 use crate::outcomes::Decided;
 use crate::top::{Down, EXITS, GROUP, Places};
+use core::array::from_fn;
 
 /// Steps in the first round, of all trees, of which some are at their leaves already.
 const START_STEPS: usize = 1;
@@ -23,6 +24,9 @@ pub(crate) struct Walk {
 /// Trees on their way.
 #[derive(Clone, Debug)]
 struct Deep {
+    /// Four times the number of each tree. Not a constant: a sequence packs badly, and modules
+    /// travel.
+    all: [Word; GROUP],
     /// Per tree of the group its node, in the end its leaf; then room for no tree.
     at: [Word; LIST],
     /// The trees that are not at a leaf yet, and their nodes. Four times a tree's number:
@@ -39,20 +43,10 @@ const LANES: usize = 8;
 /// A place in `at` that belongs to no tree.
 const NO_TREE: u32 = 4 * GROUP as u32;
 
-/// All trees of a group.
-static TREES: [Word; GROUP] = {
-    let mut trees = [[0; _]; GROUP];
-    let mut tree = 0;
-    while tree < GROUP {
-        trees[tree] = (4 * tree as u32).to_le_bytes();
-        tree += 1;
-    }
-    trees
-};
-
 impl Default for Deep {
     fn default() -> Self {
-        Self { at: [[0; _]; _], nodes: [[0; _]; _], trees: [[0; _]; _] }
+        let all = from_fn(|tree| (4 * tree as u32).to_le_bytes());
+        Self { all, at: [[0; _]; _], nodes: [[0; _]; _], trees: [[0; _]; _] }
     }
 }
 
@@ -102,7 +96,7 @@ impl Deep {
         }
         let (at, lists) = (self.at.as_chunks::<FOUR>().0, (&mut self.nodes, &mut self.trees));
         let mut kept = 0;
-        let eights = at.as_chunks::<2>().0.iter().zip(TREES.as_chunks::<FOUR>().0.as_chunks::<2>().0);
+        let eights = at.as_chunks::<2>().0.iter().zip(self.all.as_chunks::<FOUR>().0.as_chunks::<2>().0);
         for (at, trees) in eights.take(exits.len()) {
             kept = keep((&at[0], &trees[0]), (&mut *lists.0, &mut *lists.1), kept);
             kept = keep((&at[1], &trees[1]), (&mut *lists.0, &mut *lists.1), kept);
