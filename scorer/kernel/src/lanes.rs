@@ -92,8 +92,9 @@ mod vector {
 
     impl Lanes {
         #[inline(always)]
-        pub(crate) fn load(b: &Bytes) -> Self {
-            let words = u128::from_le_bytes(*b);
+        pub(crate) fn load(bytes: &Bytes) -> Self {
+            // As one number, which becomes one load.
+            let words = u128::from_le_bytes(*bytes);
             Self(u64x2(words as u64, (words >> 64) as u64))
         }
 

@@ -28,6 +28,9 @@ fn check_graph(graph: &GraphProto, nodes: &mut usize, depth: usize) -> Result<()
     if *nodes > NODES {
         return Err(Error::new(Code::Limit, "model: too many nodes"));
     }
+    if !graph.sparse_initializer.is_empty() {
+        return Err(Error::new(Code::Model, "model: sparse tensors"));
+    }
     graph.initializer.iter().try_for_each(check_tensor)?;
     graph.node.iter().enumerate().try_for_each(|(index, node)| check_node(node, nodes, depth).map_err(|e| e.at(index)))
 }
