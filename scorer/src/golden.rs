@@ -25,7 +25,7 @@ pub struct GoldenWire<'b> {
     /// Allowed distance from the trainer's raw scores; 0 asks for the same bits.
     #[n(3)]
     pub tolerance: f64,
-    /// Row by row, the calibrated probability; always to the bit.
+    /// Row by row, the calibrated probability, always to the bit: see [`Model::golden_risk`].
     #[cbor(b(4), with = "minicbor::bytes")]
     pub probability: &'b [u8],
 }
@@ -55,7 +55,7 @@ pub(crate) fn check(part: &[u8], model: &Model, calibrator: &Calibrator) -> Resu
         if !same {
             return Err(differs("golden: raw score differs from the trainer's, row"));
         }
-        let risk = model.risk(row, &mut scratch);
+        let risk = model.golden_risk(row, raw, &mut scratch);
         let calibrated = calibrator.apply(risk.margin, risk.by_link).get();
         if calibrated.to_bits() != probability.to_bits() {
             return Err(differs("golden: probability differs, row"));

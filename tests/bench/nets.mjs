@@ -14,6 +14,8 @@ const CALLS = 500;
 const file = readFileSync(join(folder, "rows.f64"));
 const rows = new Float64Array(file.buffer.slice(file.byteOffset, file.byteOffset + file.length));
 const count = rows.length / WIDTH;
+// Made before the clock runs, as the tensors of onnxruntime-web are.
+const feeds = Array.from({ length: count }, (_, index) => rows.subarray(index * WIDTH, (index + 1) * WIDTH));
 // The last 32 bytes of the key file are the key.
 const trust = Buffer.from(readFileSync(trustPath, "utf8").replace(/-----.*-----/g, ""), "base64").subarray(-32);
 
@@ -29,11 +31,14 @@ async function ours(wasmPath, bundlePath) {
   const bundle = readFileSync(bundlePath);
   const handle = calls.tg_load(put(bundle), bundle.length, put(trust), trust.length, 0, 0n);
   if (handle < 0) throw new Error(`${bundlePath}: refused with ${-handle}`);
-  const [values, result] = [calls.tg_alloc(WIDTH * 8) >>> 0, calls.tg_alloc(8) >>> 0];
+  const [at, to] = [calls.tg_alloc(WIDTH * 8) >>> 0, calls.tg_alloc(8) >>> 0];
+  // A first row, after which the memory grows no more and views of it stay.
+  calls.tg_predict(handle, at, 1, 1, to);
+  const [values, result] = [new Float64Array(memory.buffer, at, WIDTH), new Float64Array(memory.buffer, to, 1)];
   return (index) => {
-    new Float64Array(memory.buffer, values, WIDTH).set(rows.subarray(index * WIDTH, (index + 1) * WIDTH));
-    calls.tg_predict(handle, values, 1, 1, result);
-    return new Float64Array(memory.buffer, result, 1)[0];
+    values.set(feeds[index]);
+    calls.tg_predict(handle, at, 1, 1, to);
+    return result[0];
   };
 }
 
@@ -42,10 +47,8 @@ async function runtimeWeb() {
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
   const session = await ort.InferenceSession.create(readFileSync(join(folder, "layers/model.onnx")), { executionProviders: ["wasm"] });
-  const feeds = Array.from({ length: count }, (_, index) => ({
-    X: new ort.Tensor("float32", Float32Array.from(rows.subarray(index * WIDTH, (index + 1) * WIDTH)), [1, WIDTH]),
-  }));
-  return async (index) => (await session.run(feeds[index])).P.data[0];
+  const tensors = feeds.map((row) => ({ X: new ort.Tensor("float32", Float32Array.from(row), [1, WIDTH]) }));
+  return async (index) => (await session.run(tensors[index])).P.data[0];
 }
 
 const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];

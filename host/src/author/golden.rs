@@ -58,8 +58,9 @@ impl Golden {
         self.check(model)?;
         let mut scratch = Scratch::default();
         let columns = model.features().len();
-        let probability = self.values.chunks(columns).map(|row| {
-            let risk = model.risk(row, &mut scratch);
+        let rows = self.values.chunks(columns).zip(self.raw.chunks(model.outputs()));
+        let probability = rows.map(|(row, raw)| {
+            let risk = model.golden_risk(row, raw, &mut scratch);
             calibrator.apply(risk.margin, risk.by_link).get()
         });
         let [values, raw, probability] = [self.values.clone(), self.raw.clone(), probability.collect()]

@@ -3,7 +3,7 @@
 use super::sign::encode;
 use crate::failure::{Failure, Result};
 use crate::import::{GraphSource, NetLayer, NetOperation, NetSource};
-use tollgate_kernel::{LANES, WIDE};
+use tollgate_kernel::dense_tiles;
 use tollgate_scorer::model::{Activation, GraphWire, InputWire, NetWire, Operation};
 
 /// Encodes a net; `risk` names the risky outputs of one with several.
@@ -67,7 +67,7 @@ impl Encoder {
         let by_constant = |operation: Operation| (operation, first, count, 0, count);
         let (operation, first, count, more, width) = match &layer.operation {
             NetOperation::Dense { weights, bias } => {
-                self.push_dense(count as usize, weights, bias);
+                self.numbers.extend(dense_tiles(bias, weights).into_iter().map(u32::from_le_bytes));
                 (Operation::Dense, first, count, bias.len() as u32, bias.len() as u32)
             }
             NetOperation::Shift(by) => {
@@ -114,21 +114,6 @@ impl Encoder {
     fn places(&self, layer: &NetLayer) -> Result<Vec<u32>> {
         let spans = (0..layer.from.len()).map(|index| self.value(layer, index)).collect::<Result<Vec<_>>>()?;
         Ok(spans.into_iter().flat_map(|(first, width)| first..first + width).collect())
-    }
-
-    /// Tile by tile, as the kernel reads them.
-    fn push_dense(&mut self, inputs: usize, weights: &[f32], bias: &[f32]) {
-        let outputs = bias.len();
-        let wide = outputs / WIDE * WIDE;
-        let tiles = (0..wide).step_by(WIDE).map(|first| (first, WIDE));
-        let tiles = tiles.chain((wide..outputs).step_by(LANES).map(|first| (first, LANES)));
-        for (first, width) in tiles {
-            let rows = std::iter::once(bias).chain(weights.chunks_exact(outputs).take(inputs));
-            for row in rows {
-                let lane = |at: usize| row.get(at).copied().unwrap_or_default().to_bits();
-                self.numbers.extend((first..first + width).map(lane));
-            }
-        }
     }
 
     fn push_numbers(&mut self, numbers: &[f32]) {

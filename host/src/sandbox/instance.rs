@@ -245,10 +245,11 @@ impl Instance {
         self.free(block).map(|()| outputs)
     }
 
-    /// Raw scores of rows by the part taken last; errors as for [`Instance::take_graph`].
-    pub(super) fn graph_raw(&mut self, rows: &[f64], width: usize, outputs: usize) -> Result<Vec<f64>, ScoreError> {
+    /// Raw scores of a row by the part taken last; errors as for [`Instance::take_graph`].
+    pub(super) fn graph_raw(&mut self, row: &[f64], outputs: usize) -> Result<Vec<f64>, ScoreError> {
         let raw = self.calls.graph_raw.clone().ok_or_else(not_onnx)?;
-        self.by_chunks(rows, width, outputs, PREDICT_ROWS, |_, store, values, count, results| {
+        let width = row.len();
+        self.by_chunks(row, width, outputs, PREDICT_ROWS, |_, store, values, count, results| {
             raw.call(store, (values, count, width as u32, results, count * outputs as u32))
         })
     }

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tollgate_scorer::bundle::{Bundle, Container, ManifestWire, Verified};
-use tollgate_scorer::model::{Net, NetScratch, ONNX, Run};
+use tollgate_scorer::model::{Net, ONNX, Run};
 use tollgate_scorer::trust::Envelope;
 use tollgate_scorer::{Code, Error, Scorer, cbor, limits};
 
@@ -110,9 +110,9 @@ struct Graph {
 }
 
 impl Run for Graph {
-    fn raw(&self, rows: &[f64], width: usize, _: &mut NetScratch, outputs: &mut Vec<f64>) {
-        let found = self.instance.borrow_mut().graph_raw(rows, width, self.outputs);
-        let nothing = || vec![f64::NAN; rows.len() / width.max(1) * self.outputs];
+    fn raw(&self, row: &[f64], _: &mut Vec<f32>, outputs: &mut Vec<f64>) {
+        let found = self.instance.borrow_mut().graph_raw(row, self.outputs);
+        let nothing = || vec![f64::NAN; self.outputs];
         outputs.extend(found.unwrap_or_else(|_| nothing()));
     }
 }

@@ -22,6 +22,11 @@ mod vector {
         }
 
         #[inline(always)]
+        pub(crate) fn of([a, b, c, d]: [f32; 4]) -> Self {
+            Self(f32x4(a, b, c, d))
+        }
+
+        #[inline(always)]
         pub(crate) fn splat(number: f32) -> Self {
             Self(f32x4_splat(number))
         }
@@ -29,6 +34,18 @@ mod vector {
         #[inline(always)]
         pub(crate) fn plus_product(self, one: Self, other: Self) -> Self {
             Self(f32x4_add(self.0, f32x4_mul(one.0, other.0)))
+        }
+
+        /// The number where it is not below `least`, so NaN too.
+        #[inline(always)]
+        pub(crate) fn at_least(self, least: f32) -> Self {
+            Self(f32x4_pmax(self.0, f32x4_splat(least)))
+        }
+
+        /// A bit for each lane, the lowest for the first.
+        #[inline(always)]
+        pub(crate) fn not_zero(self) -> u8 {
+            i32x4_bitmask(f32x4_ne(self.0, f32x4_splat(0.0)))
         }
 
         #[inline(always)]
@@ -56,6 +73,11 @@ mod vector {
         }
 
         #[inline(always)]
+        pub(crate) fn of(numbers: [f32; 4]) -> Self {
+            Self(numbers)
+        }
+
+        #[inline(always)]
         pub(crate) fn splat(number: f32) -> Self {
             Self([number; 4])
         }
@@ -65,6 +87,16 @@ mod vector {
             let factors = one.0.iter().zip(other.0);
             self.0.iter_mut().zip(factors).for_each(|(sum, (one, other))| *sum += one * other);
             self
+        }
+
+        #[inline(always)]
+        pub(crate) fn at_least(self, least: f32) -> Self {
+            Self(self.0.map(|number| if number < least { least } else { number }))
+        }
+
+        #[inline(always)]
+        pub(crate) fn not_zero(self) -> u8 {
+            self.0.iter().rev().fold(0, |bits, number| bits << 1 | u8::from(*number != 0.0))
         }
 
         #[inline(always)]

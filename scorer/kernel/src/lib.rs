@@ -51,7 +51,7 @@ mod top;
 mod trees;
 mod walk;
 
-pub use dense::{LANES, WIDE, dense};
+pub use dense::{LANES, dense, dense_tiles};
 pub use linear_leaves::LinearTable;
 pub use rules::{Input, Rows, Rule};
 pub use trees::{LEAF, Missing, Split, Streams, TreeSpan};

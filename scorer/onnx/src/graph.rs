@@ -1,8 +1,9 @@
 //! One graph, optimised for one row.
 
 use crate::check::check;
+use crate::dense;
 use std::cell::RefCell;
-use tollgate_scorer::model::{GraphWire, NetScratch, Run};
+use tollgate_scorer::model::{GraphWire, Run};
 use tollgate_scorer::{Code, Error, Result};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
@@ -55,13 +56,11 @@ impl Graph {
 }
 
 impl Run for Graph {
-    fn raw(&self, rows: &[f64], width: usize, _: &mut NetScratch, outputs: &mut Vec<f64>) {
-        for row in rows.chunks_exact(width) {
-            match self.row(row) {
-                Ok(numbers) => outputs.extend(numbers),
-                // As for a missing value that a model has no answer to.
-                Err(_) => outputs.extend(std::iter::repeat_n(f64::NAN, self.outputs)),
-            }
+    fn raw(&self, row: &[f64], _: &mut Vec<f32>, outputs: &mut Vec<f64>) {
+        match self.row(row) {
+            Ok(numbers) => outputs.extend(numbers),
+            // As for a missing value that a model has no answer to.
+            Err(_) => outputs.extend(std::iter::repeat_n(f64::NAN, self.outputs)),
         }
     }
 }
@@ -102,5 +101,7 @@ fn plan(proto: &ModelProto, wire: &GraphWire<'_>, inputs: &[Input]) -> TractResu
     for (index, input) in inputs.iter().enumerate() {
         model = model.with_input_fact(index, input.fact())?;
     }
+    let mut model = model.into_typed()?.into_decluttered()?;
+    dense::rewrite(&mut model)?;
     model.into_optimized()?.into_runnable()?.spawn()
 }

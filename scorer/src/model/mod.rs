@@ -11,7 +11,7 @@ mod neural;
 pub use approximate::PAIRS;
 pub use linear::{Linear, LinearWire};
 pub use link::{Link, LinkWire};
-pub use neural::{Activation, GraphWire, InputWire, Net, NetWire, Operation, Run, Scratch as NetScratch};
+pub use neural::{Activation, GraphWire, InputWire, Net, NetWire, Operation, Run};
 pub use tollgate_kernel::Rows;
 
 use crate::error::{Code, Error, Result, ensure};
@@ -47,7 +47,7 @@ pub type Reader<'r> = &'r dyn Fn(&str, &[u8]) -> Option<Result<Net>>;
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     pub(crate) forest: forest::Scratch,
-    neural: neural::Scratch,
+    units: Vec<f32>,
     outputs: Vec<f64>,
     row: Vec<f64>,
     values: Vec<f64>,
@@ -126,7 +126,7 @@ impl Model {
         match self {
             Self::Forest(forest) => forest.raw(row, &mut scratch.forest, &mut scratch.outputs),
             Self::Linear(linear) => linear.raw(row, &mut scratch.outputs),
-            Self::Net(neural) => neural.raw(row, &mut scratch.neural, &mut scratch.outputs),
+            Self::Net(neural) => neural.raw(row, &mut scratch.units, &mut scratch.outputs),
         }
         &scratch.outputs
     }
@@ -142,16 +142,12 @@ impl Model {
     ///
     /// They have the bits of [`Model::raw`], for less time a row where rows are many.
     pub fn raw_rows<'s>(&self, rows: &Rows<'_>, scratch: &'s mut Scratch) -> &'s mut [f64] {
-        let Scratch { forest: work, neural: units, outputs, row, .. } = scratch;
+        let Scratch { forest: work, units, outputs, row, .. } = scratch;
         outputs.clear();
         match self {
             Self::Forest(forest) => forest.raw_rows(rows, work, outputs),
             Self::Linear(linear) => each_row(rows, linear.features.len(), row, |row| linear.raw(row, outputs)),
-            Self::Net(neural) => {
-                let (mut all, width) = (Vec::new(), neural.features.len());
-                each_row(rows, width, row, |row| all.extend_from_slice(row));
-                neural.run.raw(&all, width, units, outputs);
-            }
+            Self::Net(neural) => each_row(rows, neural.features.len(), row, |row| neural.raw(row, units, outputs)),
         }
         outputs
     }
@@ -200,6 +196,18 @@ impl Model {
         self.risk_of(&mut scratch.outputs)
     }
 
+    /// The risk of a golden row: of the model's own raw scores, which have the same bits
+    /// wherever it runs; for a graph, of those that the trainer gave, for builds of the module
+    /// may differ in the last places.
+    pub fn golden_risk(&self, row: &[f64], trained: &[f64], scratch: &mut Scratch) -> Risk {
+        if matches!(self, Self::Net(net) if !net.exact) {
+            scratch.outputs.clear();
+            scratch.outputs.extend_from_slice(trained);
+            return self.risk_of(&mut scratch.outputs);
+        }
+        self.risk(row, scratch)
+    }
+
     /// The risk that raw scores come to; they become responses.
     fn risk_of(&self, outputs: &mut [f64]) -> Risk {
         let raw = outputs.first().copied().unwrap_or(f64::NAN);
@@ -224,7 +232,7 @@ impl Model {
     /// `MODEL` for a forest that cannot be explained, or a net that is too large for it.
     pub fn contributions<'s>(&self, row: &[f64], scratch: &'s mut Scratch) -> Result<&'s [f64]> {
         ensure(self.explains(), Code::Model, "model: no explanation; leaves lack training data, or too many weights")?;
-        let Scratch { forest: work, neural: units, outputs, .. } = scratch;
+        let Scratch { forest: work, units, outputs, .. } = scratch;
         outputs.clear();
         match self {
             Self::Forest(forest) => forest.contributions(row, work, outputs),
@@ -289,9 +297,8 @@ impl Model {
 }
 
 impl Net {
-    fn raw(&self, row: &[f64], scratch: &mut neural::Scratch, outputs: &mut Vec<f64>) {
-        let width = self.features.len();
-        self.run.raw(row.get(..width).unwrap_or_default(), width, scratch, outputs);
+    fn raw(&self, row: &[f64], units: &mut Vec<f32>, outputs: &mut Vec<f64>) {
+        self.run.raw(row.get(..self.features.len()).unwrap_or_default(), units, outputs);
     }
 
     fn pairs(&self) -> Option<usize> {

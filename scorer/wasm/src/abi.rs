@@ -268,10 +268,22 @@ pub extern "C" fn tg_output_bytes() -> u32 {
     instance.output.len() as u32
 }
 
+#[cfg(feature = "onnx")]
+unsafe extern "C" {
+    /// Enters tract's operators and kernels in their lists. The linker's own function: where
+    /// nobody names it, the linker has every exported function call it anew each time.
+    fn __wasm_call_ctors();
+}
+
 /// Runs a call; an error leaves its text as the output and comes back as minus its code.
 fn call(run: impl FnOnce(&mut Instance) -> Result<i32>) -> i32 {
     // SAFETY: one thread, and no call re-enters another.
     let instance = unsafe { &mut *INSTANCE.0.get() };
+    #[cfg(feature = "onnx")]
+    if !core::mem::replace(&mut instance.started, true) {
+        // SAFETY: once, before anything of tract runs.
+        unsafe { __wasm_call_ctors() }
+    }
     run(instance).unwrap_or_else(|error: Error| {
         instance.output.clear();
         let _ = write!(instance.output, "{error}");

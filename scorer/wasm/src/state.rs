@@ -20,6 +20,9 @@ pub(crate) struct Instance {
     loaded: [Option<Box<Loaded>>; HANDLES],
     /// Bytes of the last text: record, description or error.
     pub(crate) output: String,
+    /// Something was called before.
+    #[cfg(feature = "onnx")]
+    pub(crate) started: bool,
     /// The graph that an author tries out.
     #[cfg(feature = "onnx")]
     pub(crate) graph: Option<tollgate_scorer::model::Net>,
@@ -41,6 +44,8 @@ impl Instance {
         Self {
             loaded: [const { None }; HANDLES],
             output: String::new(),
+            #[cfg(feature = "onnx")]
+            started: false,
             #[cfg(feature = "onnx")]
             graph: None,
         }
@@ -206,7 +211,8 @@ impl Instance {
             return Err(Error::new(Code::Misuse, "rows have not one value per feature"));
         }
         let mut outputs = Vec::new();
-        graph.run.raw(rows, width, &mut Default::default(), &mut outputs);
+        let mut units = Vec::new();
+        rows.chunks_exact(width.max(1)).for_each(|row| graph.run.raw(row, &mut units, &mut outputs));
         Ok(outputs)
     }
 }

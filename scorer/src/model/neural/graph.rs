@@ -80,6 +80,7 @@ impl Net {
             outputs,
             risk: risk(&wire.risk, outputs)?,
             link: Link::parse(wire.link, outputs)?,
+            exact: false,
             run: run(&wire)?,
             work: wire.graph.len(),
             baseline: wire.baseline,

@@ -34,6 +34,8 @@ pub struct Net {
     pub baseline: Vec<f64>,
     /// Multiplications of one row, roughly.
     pub work: usize,
+    /// Raw scores have the same bits in every build.
+    pub exact: bool,
     /// What computes raw scores.
     pub run: Box<dyn Run>,
 }
@@ -47,16 +49,8 @@ impl Debug for Net {
 
 /// Computes the raw scores of a net.
 pub trait Run {
-    /// Raw scores of rows that lie one after the other, `width` values each, appended row by
-    /// row; NaN where it cannot be done.
-    fn raw(&self, rows: &[f64], width: usize, scratch: &mut Scratch, outputs: &mut Vec<f64>);
-}
-
-/// Working memory of layers.
-#[derive(Clone, Debug, Default)]
-pub struct Scratch {
-    units: Vec<f32>,
-    places: Vec<u32>,
+    /// Raw scores of a row, appended; NaN where it cannot be done. `units` is working memory.
+    fn raw(&self, row: &[f64], units: &mut Vec<f32>, outputs: &mut Vec<f64>);
 }
 
 /// Layers that the core runs.
@@ -84,20 +78,17 @@ struct Layer {
 }
 
 impl Run for Layers {
-    fn raw(&self, rows: &[f64], width: usize, scratch: &mut Scratch, outputs: &mut Vec<f64>) {
-        let Scratch { units, places } = scratch;
+    fn raw(&self, row: &[f64], units: &mut Vec<f32>, outputs: &mut Vec<f64>) {
         units.resize(self.units, 0.0);
-        for row in rows.chunks_exact(width) {
-            units.iter_mut().zip(row).for_each(|(unit, value)| *unit = *value as f32);
-            self.layers.iter().for_each(|layer| self.step(layer, units, places));
-            let last = units.get(self.units - self.outputs..).unwrap_or_default();
-            outputs.extend(last.iter().map(|unit| f64::from(*unit)));
-        }
+        units.iter_mut().zip(row).for_each(|(unit, value)| *unit = *value as f32);
+        self.layers.iter().for_each(|layer| self.step(layer, units));
+        let last = units.get(self.units - self.outputs..).unwrap_or_default();
+        outputs.extend(last.iter().map(|unit| f64::from(*unit)));
     }
 }
 
 impl Layers {
-    fn step(&self, layer: &Layer, units: &mut [f32], places: &mut Vec<u32>) {
+    fn step(&self, layer: &Layer, units: &mut [f32]) {
         // INVARIANT: a layer reads what lies before it, see `wire.rs`.
         let (units, rest) = units.split_at_mut_checked(layer.to.start).unwrap_or_default();
         let to = rest.get_mut(..layer.to.len()).unwrap_or_default();
@@ -105,7 +96,7 @@ impl Layers {
         let numbers = self.numbers.get(layer.other.clone()).unwrap_or_default();
         let relu = layer.activation == Activation::Relu;
         match layer.operation {
-            Operation::Dense => dense(numbers, from, if relu { 0.0 } else { f32::NEG_INFINITY }, places, to),
+            Operation::Dense => dense(numbers, from, if relu { 0.0 } else { f32::NEG_INFINITY }, to),
             Operation::Pick => {
                 let picked = self.picked.get(layer.other.clone()).unwrap_or_default();
                 to.iter_mut()

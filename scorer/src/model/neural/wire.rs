@@ -111,6 +111,7 @@ impl Net {
             link: Link::parse(wire.link, own.outputs)?,
             baseline,
             work: own.numbers.len() + own.units,
+            exact: true,
             run: Box::new(own),
         })
     }
