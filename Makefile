@@ -70,7 +70,7 @@ otlp: build venv target/serve/signup.tollgate
 	  target/serve/signup.pub models/signup/rows.ndjson
 	cargo build --release -p tollgate-host
 
-test: lint venv grid xgboost-grid onnx-grid onnx target/large/done wasm-opt
+test: lint venv grid xgboost-grid onnx-grid target/net/done onnx target/large/done wasm-opt
 	$(VENV) -m ruff check tests
 	$(VENV) -m ruff check --config tests/python/ruff.toml models host/clients
 	$(VENV) -m ruff format --check --config tests/python/ruff.toml --exclude '*.md' models tests host/clients
@@ -116,12 +116,11 @@ npm: wasm-opt onnx-module target/wasm-tools/done target/npm-tests/tools/done
 	mv target/npm-package/tollgate-*.tgz target/npm-package/tollgate.tgz
 
 # One set of vectors, every JavaScript runtime; then bundlers, examples and budgets.
-npm-test: npm venv build target/hostile.bin
+npm-test: npm venv build target/net/done target/hostile.bin
 	cargo build --release -p tollgate-tests --bins
 	target/release/tollgate module -o target/tollgate.wasm
 	target/release/make-vectors --edges target/npm-tests/edges
-	$(VENV) tests/bench/make_net.py target/npm-tests/net
-	target/release/make-vectors --graph target/npm-tests/net/graph target/npm-tests/graphs/net
+	target/release/make-vectors --graph target/net/graph target/npm-tests/graphs/net
 	node tests/runtimes/run.mjs
 	node tests/runtimes/bundlers.mjs
 	node tests/runtimes/examples.mjs
@@ -154,8 +153,9 @@ onnx-module: wasm-opt
 	cargo build --release -p tollgate-module-onnx
 	target/release/tollgate-module-onnx target/release/tollgate-onnx.wasm
 
-# The same with its size checked: at most 2.2 MB as transports carry it.
+# The same with its own tests and its size checked: at most 2.2 MB as transports carry it.
 onnx: onnx-module
+	cargo test -p tollgate-onnx
 ifdef TOLLGATE_WASM_OPT
 	node tests/bench/size.mjs target/release/tollgate-onnx.wasm $(ONNX_BROTLI_BYTES)
 endif
@@ -175,14 +175,13 @@ bench-shapes: $(BENCH_READY)
 	$(BENCH_RUN) tests/bench/shapes.py $(BENCH)
 
 # One row of a 64-128-64-1 net: the lean module, the ONNX module, onnxruntime-web in turn.
-bench-nets: build onnx venv $(ORT_WEB_DONE)
-	$(VENV) tests/bench/make_net.py target/bench-net
-	test -f target/bench-net/net.key || target/release/tollgate keys new -o target/bench-net/net
-	for how in layers graph; do target/release/tollgate bundle build target/bench-net/$$how \
-	  --key target/bench-net/net.key -o target/bench-net/$$how.tollgate; done
+bench-nets: build onnx target/net/done $(ORT_WEB_DONE)
+	test -f target/net/net.key || target/release/tollgate keys new -o target/net/net
+	for how in layers graph; do target/release/tollgate bundle build target/net/$$how \
+	  --key target/net/net.key -o target/net/$$how.tollgate; done
 	target/release/tollgate module -o target/tollgate.wasm
-	node tests/bench/nets.mjs target/bench-net target/tollgate.wasm target/release/tollgate-onnx.wasm \
-	  target/bench-net/net.pub target/bench-npm/node_modules/onnxruntime-web
+	node tests/bench/nets.mjs target/net target/tollgate.wasm target/release/tollgate-onnx.wasm \
+	  target/net/net.pub target/bench-npm/node_modules/onnxruntime-web
 
 # tract takes minutes to compile, so only the benchmark does.
 bench-tract:
@@ -258,6 +257,11 @@ onnx-grid: target/onnx-grid/done
 target/onnx-grid/done: target/venv/done $(wildcard tests/python/onnx_*.py models/sklearn/*.py)
 	@rm -rf target/onnx-grid target/sklearn
 	$(VENV) tests/python/onnx_grid.py target/onnx-grid
+	@touch $@
+
+# A 64-128-64-1 net as two bundle sources: layers, and the graph as it is.
+target/net/done: target/venv/done tests/bench/make_net.py
+	$(VENV) tests/bench/make_net.py target/net
 	@touch $@
 
 # XGBoost 3.3 and newer need a newer Python than 3.11, so this is no part of `make test`; the

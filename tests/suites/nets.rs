@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::path::Path;
 use tollgate_host::author;
-use tollgate_host::import::{self, NetOperation, Source};
+use tollgate_host::import::{self, Format, NetOperation, Source};
 use tollgate_host::sandbox::{Bounds, Instance, Sandbox, ScoreError};
 use tollgate_scorer::Code;
 use tollgate_scorer::model::{ONNX, PAIRS};
@@ -158,12 +158,10 @@ fn graph(sandbox: &Sandbox, case: &Path) {
         other => panic!("the lean module must refuse: {:?}", other.map(|_| ())),
     }
     let (mut instance, bundle) = load(sandbox, &file).unwrap_or_else(|error| panic!("{}: {error:?}", case.display()));
-    let (rows, want) = (doubles(&case.join("X.f64")), doubles(&case.join("response.f64")));
     let (width, outputs) = (source.features().len(), source.outputs());
+    let rows = doubles(&case.join("X.f64"));
     let got = instance.predict(bundle, &rows, width, outputs, true).expect("predicts");
-    let tolerance = json(&case.join("meta.json"))["tolerance"].as_f64().expect("a number");
-    let off = got.iter().zip(&want).filter(|(got, want)| (*got - *want).abs() > tolerance * (1.0 + want.abs())).count();
-    assert_eq!((got.len(), off), (want.len(), 0), "{}", case.display());
+    agrees(case, &got);
     // Alone or together, a row has the same bits; and it has reasons.
     let some = &rows[..width * 50];
     let alone: Vec<f64> = some
@@ -173,6 +171,64 @@ fn graph(sandbox: &Sandbox, case: &Path) {
     assert!(alone.iter().zip(&got).all(|(a, b)| same_bits(*a, *b)), "{}", case.display());
     let told = instance.contributions(bundle, &rows[..width], width, outputs).expect("explains");
     assert_eq!(told.len(), outputs * (width + 1));
+}
+
+/// Within the case's tolerance of what ONNX Runtime gave, as far as there are rows.
+fn agrees(case: &Path, got: &[f64]) {
+    let want = doubles(&case.join("response.f64"));
+    let tolerance = json(&case.join("meta.json"))["tolerance"].as_f64().expect("a number");
+    let off = got.iter().zip(&want).filter(|(got, want)| (*got - *want).abs() > tolerance * (1.0 + want.abs())).count();
+    assert_eq!(off, 0, "{}", case.display());
+}
+
+/// Nets that are lowered run as graphs too, and agree with ONNX Runtime there. Where a net is
+/// nothing but layers with Relu, both roads have the same bits: so these bits are the same
+/// natively and in every build of the module.
+#[test]
+fn lowered_nets_agree_as_graphs() {
+    let (Some(sandbox), Some(grid)) =
+        (onnx(), present(root().join("target/onnx-grid"), "grid of ONNX Runtime, see `make onnx-grid`"))
+    else {
+        return;
+    };
+    let (mut ran, mut same, mut refused) = (0, 0, Vec::new());
+    for case in folders(&grid) {
+        let name = case.file_name().expect("a name").to_string_lossy().into_owned();
+        if !name.starts_with("net_") {
+            continue;
+        }
+        let bytes = std::fs::read(case.join("model.onnx")).expect("a file");
+        let source = Source::read(&case.join("model.onnx"), Some(Format::Graph), None);
+        let built = source.and_then(|source| Ok((author::bare(&source, &key(1))?, source)));
+        let (file, source) = match built {
+            Ok(built) => built,
+            Err(failure) => {
+                refused.push(format!("{name}: {failure}"));
+                continue;
+            }
+        };
+        let (mut instance, bundle) = load(&sandbox, &file).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let (width, outputs) = (source.features().len(), source.outputs());
+        let rows = &doubles(&case.join("X.f64"))[..width * 500];
+        let mut got = instance.predict(bundle, rows, width, outputs, true).expect("predicts");
+        if outputs == 2 && json(&case.join("meta.json"))["outputs"] == 1 {
+            // The graph gives out both classes, of which the case has the second.
+            got = got.chunks(2).map(|both| both[1]).collect();
+        }
+        agrees(&case, &got);
+        ran += 1;
+        if name.starts_with("net_relu") {
+            let layers = author::bare(&import::onnx(&bytes).expect("lowered"), &key(1)).expect("a bundle");
+            let mut native = Native::default();
+            native.load(&layers, &public(1), None, None).expect("loads");
+            let graph = instance.predict(bundle, rows, width, outputs, false).expect("predicts");
+            let pairs = native.predict(rows, width, outputs, false).into_iter().zip(graph);
+            assert!(pairs.into_iter().all(|(a, b)| same_bits(a, b)), "{name}: other bits than as layers");
+            same += 1;
+        }
+    }
+    println!("lowered nets as graphs: {ran} agree, {same} of them bit by bit; refused: {refused:#?}");
+    assert!(ran >= 30 && same >= 5);
 }
 
 /// A signature vouches for the author and not for the author's graph: tract may refuse it or

@@ -28,6 +28,14 @@ impl Sandbox {
         if needs_onnx(bundle) { Self::for_graphs(bounds) } else { Self::new(bounds) }
     }
 
+    /// This sandbox, or one of the ONNX module with the same bounds for a bundle that needs it.
+    ///
+    /// # Errors
+    /// As [`Sandbox::for_bundle`].
+    pub fn suited(self: &Arc<Self>, bundle: &[u8]) -> Result<Arc<Self>> {
+        if needs_onnx(bundle) { Self::for_graphs(self.bounds).map(Arc::new) } else { Ok(Arc::clone(self)) }
+    }
+
     /// Compiles the ONNX module.
     ///
     /// # Errors

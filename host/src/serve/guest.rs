@@ -4,13 +4,11 @@
 use super::bundles::Active;
 use super::settings::Isolation;
 use crate::fallback::Reason;
-use crate::sandbox::{Instance, LoadedBundle, Sandbox, ScoreError};
-use std::sync::Arc;
+use crate::sandbox::{Instance, LoadedBundle, ScoreError};
 use tollgate_scorer::Code;
 
 /// A worker's way to the module.
 pub(super) struct Guest {
-    sandbox: Arc<Sandbox>,
     isolation: Isolation,
     running: Option<Running>,
     /// Instances made so far.
@@ -33,8 +31,8 @@ pub(super) enum Silence {
 }
 
 impl Guest {
-    pub(super) fn new(sandbox: Arc<Sandbox>, isolation: Isolation) -> Self {
-        Self { sandbox, isolation, running: None, made: 0 }
+    pub(super) fn new(isolation: Isolation) -> Self {
+        Self { isolation, running: None, made: 0 }
     }
 
     /// Calls the module with the serving bundle. An instance that traps is dropped; the
@@ -76,7 +74,7 @@ impl Guest {
         }
         self.running = None;
         self.made += 1;
-        let restored = self.sandbox.restore(&active.snapshot);
+        let restored = active.sandbox.restore(&active.snapshot);
         let (instance, bundle) = restored.map_err(|failure| Silence::Lost(Reason::Unavailable, failure.to_string()))?;
         Ok(Running { generation: active.generation, instance, bundle })
     }

@@ -134,7 +134,7 @@ fn prepare(settings: Settings) -> Result<Shared> {
         places: if strict { (workers + SPARE_PLACES) as u32 } else { 0 },
     };
     let sandbox = match &settings.module {
-        None => first_sandbox(&settings, bounds)?,
+        None => Sandbox::new(bounds)?,
         Some(path) => Sandbox::with_module(&failure::read(path, limits::BUNDLE_BYTES)?, bounds)?,
     };
     let log = settings.log.dir.as_ref().map(|dir| DecisionLog::start(log_options(&settings, dir.clone()), workers));
@@ -152,13 +152,6 @@ fn prepare(settings: Settings) -> Result<Shared> {
         started_ms: bundles::now_ms(),
         settings,
     })
-}
-
-/// The module that the first bundle needs; one behind a URL gets the lean one, unless `module`
-/// names another.
-fn first_sandbox(settings: &Settings, bounds: Bounds) -> Result<Sandbox> {
-    let first = bundles::first(&settings.bundle);
-    first.map_or_else(|| Sandbox::new(bounds), |bundle| Sandbox::for_bundle(&bundle, bounds))
 }
 
 fn log_options(settings: &Settings, dir: std::path::PathBuf) -> Options {

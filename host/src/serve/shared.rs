@@ -3,6 +3,7 @@
 use super::bundles::Active;
 use super::metrics::{Counter, WorkerMetrics};
 use super::settings::Settings;
+use crate::failure::Result;
 use crate::fallback::Fallback;
 use crate::log::mask::HashKey;
 use crate::log::writer::DecisionLog;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 /// What all threads share.
 pub(super) struct Shared {
     pub(super) settings: Settings,
+    /// The module that bundles run in, but for those that need another one.
     pub(super) sandbox: Arc<Sandbox>,
     /// The bundle that serves.
     pub(super) active: ArcSwapOption<Active>,
@@ -58,6 +60,14 @@ pub(super) struct Gauges {
 pub(super) const RELOADS: [&str; 5] = ["swapped", "unchanged", "refused", "unreachable", "rolled_back"];
 
 impl Shared {
+    /// The module that a bundle runs in: the one that is named, or the one that it needs.
+    ///
+    /// # Errors
+    /// `INCOMPATIBLE` when that is the ONNX module and it is not there.
+    pub(super) fn sandbox_for(&self, bundle: &[u8]) -> Result<Arc<Sandbox>> {
+        if self.settings.module.is_some() { Ok(Arc::clone(&self.sandbox)) } else { self.sandbox.suited(bundle) }
+    }
+
     pub(super) fn phase(&self) -> Phase {
         *self.phase.borrow()
     }

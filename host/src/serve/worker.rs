@@ -80,7 +80,7 @@ impl Worker {
     }
 
     fn new(shared: Arc<Shared>, index: usize) -> Self {
-        let guest = Guest::new(Arc::clone(&shared.sandbox), shared.settings.scoring.isolation);
+        let guest = Guest::new(shared.settings.scoring.isolation);
         Self {
             guest: RefCell::new(guest),
             lane: shared.log.as_ref().and_then(|log| log.lane(index)),

@@ -13,6 +13,7 @@ mod clocks;
 mod disk;
 mod faults;
 mod faulty;
+mod graphs;
 mod logs;
 mod sidecar;
 mod slow;

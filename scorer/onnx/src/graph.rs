@@ -2,6 +2,7 @@
 
 use crate::check::check;
 use crate::dense;
+use crate::prepare::{prune, spell_out};
 use std::cell::RefCell;
 use tollgate_scorer::model::{GraphWire, Run};
 use tollgate_scorer::{Code, Error, Result};
@@ -29,8 +30,12 @@ impl Graph {
     pub(crate) fn read(wire: &GraphWire<'_>) -> Result<Self> {
         let inputs: Vec<Input> = wire.inputs.iter().map(|input| Input::new(input.width, input.kind)).collect();
         let refused = |_| Error::new(Code::Model, "model: tract refuses the graph");
-        let proto = proto(wire.graph)?;
+        let mut proto = proto(wire.graph)?;
         check(&proto)?;
+        if let Some(graph) = &mut proto.graph {
+            prune(graph, wire.output);
+            spell_out(graph);
+        }
         let state = plan(&proto, wire, &inputs).map_err(refused)?;
         let graph = Self { inputs, outputs: wire.outputs as usize, state: RefCell::new(state) };
         // A first row, so that a graph that runs for no row is refused and not served.

@@ -11,6 +11,9 @@
 mod check;
 mod dense;
 mod graph;
+mod prepare;
+#[cfg(test)]
+mod tests;
 
 use graph::Graph;
 use tollgate_scorer::Result;

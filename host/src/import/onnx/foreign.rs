@@ -2,11 +2,11 @@
 
 use super::column::Kind;
 use super::graph::{self, NODES};
-use super::inputs;
 use super::op::refused;
 use super::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use super::{inputs, layers};
 use crate::failure::Result;
-use crate::import::{GraphInput, GraphSource, Names};
+use crate::import::{GraphInput, GraphSource, Names, Source};
 use tollgate_scorer::limits;
 use tollgate_scorer::model::Link;
 
@@ -38,7 +38,9 @@ pub(super) fn model(bytes: &[u8], graph: &GraphProto, why: String) -> Result<Gra
         };
         inputs.push(GraphInput { name: input.name.into(), width: input.width, integer, columns: input.columns });
     }
-    let outputs = graph.output.iter().find(|value| value.name == output).and_then(columns);
+    let declared = graph.output.iter().find(|value| value.name == output).and_then(columns);
+    // What can be lowered tells by itself.
+    let outputs = declared.or_else(|| layers::model(graph).ok().map(|net| Source::Net(net).outputs()));
     let outputs = outputs.filter(|count| (1..=limits::OUTPUTS).contains(count)).ok_or_else(|| {
         refused(format!("output {output:?} has no fixed number of columns; export it with the shape [None, columns]"))
     })?;

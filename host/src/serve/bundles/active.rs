@@ -21,6 +21,8 @@ pub(in crate::serve) struct Active {
     pub(in crate::serve) described: Described,
     /// What answers when the guest cannot.
     pub(in crate::serve) fallback: Fallback,
+    /// Where it runs.
+    pub(in crate::serve) sandbox: Arc<Sandbox>,
     /// What instances are made from.
     pub(in crate::serve) snapshot: Snapshot,
     /// How fields go into the log.
@@ -56,7 +58,7 @@ impl Active {
     /// # Errors
     /// The module's code for a bundle that it refuses.
     pub(in crate::serve) fn load(
-        sandbox: &Sandbox,
+        sandbox: Arc<Sandbox>,
         file: Arc<[u8]>,
         keys: &[[u8; 32]],
         generation: u64,
@@ -76,6 +78,7 @@ impl Active {
             described,
             description: description.into(),
             snapshot,
+            sandbox,
             loaded_ms,
         })
     }

@@ -184,7 +184,7 @@ impl Work {
 
     fn load(&mut self, file: Vec<u8>) -> Result<Active> {
         self.generation += 1;
-        Active::load(&self.shared.sandbox, file.into(), &self.keys, self.generation)
+        Active::load(self.shared.sandbox_for(&file)?, file.into(), &self.keys, self.generation)
     }
 
     fn roll_back(&mut self) -> Result<&'static str> {

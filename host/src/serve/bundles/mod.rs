@@ -10,4 +10,3 @@ mod source;
 
 pub(super) use active::{Active, DescribedFeature, now_ms};
 pub(super) use keeper::{Command, Keeper, Reply};
-pub(super) use source::first;

@@ -19,14 +19,6 @@ pub(super) enum Source {
     Url { url: Uri, ca_file: Option<PathBuf>, tag: Option<HeaderValue> },
 }
 
-/// What is there now, where it is a file: to choose the module by.
-pub(in crate::serve) fn first(text: &str) -> Option<Vec<u8>> {
-    match Source::parse(text, None) {
-        Ok(mut source @ Source::Path { .. }) => source.fetch().ok().flatten(),
-        _ => None,
-    }
-}
-
 /// How a file looked when it was read last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {

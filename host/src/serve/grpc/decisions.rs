@@ -127,6 +127,8 @@ struct Reason {
     code: String,
     rank: u32,
     contribution: Option<f64>,
+    #[serde(default)]
+    approximate: bool,
 }
 
 fn response(record: Bytes, call: &Call) -> Result<DecideResponse, Problem> {
@@ -143,6 +145,7 @@ fn response(record: Bytes, call: &Call) -> Result<DecideResponse, Problem> {
         code: reason.code,
         rank: reason.rank,
         contribution: reason.contribution,
+        approximate: reason.approximate,
     });
     Ok(DecideResponse {
         action: action.into(),
