@@ -176,12 +176,13 @@ bench-shapes: $(BENCH_READY)
 
 # One row of a 64-128-64-1 net: the lean module, the ONNX module, onnxruntime-web in turn.
 bench-nets: build onnx target/net/done $(ORT_WEB_DONE)
+	@mkdir -p target/bench/results
 	test -f target/net/net.key || target/release/tollgate keys new -o target/net/net
 	for how in layers graph; do target/release/tollgate bundle build target/net/$$how \
 	  --key target/net/net.key -o target/net/$$how.tollgate; done
 	target/release/tollgate module -o target/tollgate.wasm
 	node tests/bench/nets.mjs target/net target/tollgate.wasm target/release/tollgate-onnx.wasm \
-	  target/net/net.pub target/bench-npm/node_modules/onnxruntime-web
+	  target/net/net.pub target/bench-npm/node_modules/onnxruntime-web | tee target/bench/results/nets.md
 
 # tract takes minutes to compile, so only the benchmark does.
 bench-tract:

@@ -1,14 +1,17 @@
 // One row of a 64-128-64-1 net: layers in the lean module, the graph in the ONNX module, and
-// onnxruntime-web, in turn, in one process; medians.
+// onnxruntime-web, in turn, in one process; a table in Markdown.
 //   node nets.mjs FOLDER LEAN_WASM ONNX_WASM TRUST_KEY ONNXRUNTIME_WEB
 // FOLDER is that of make_net.py, with layers.tollgate and graph.tollgate beside the sources.
 import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const [folder, leanPath, onnxPath, trustPath, packagePath] = process.argv.slice(2);
 const WIDTH = 64;
-const ROUNDS = 40;
+// Rounds that do not count, until all is compiled, and those that do.
+const WARMING = 10;
+const ROUNDS = 61;
 const CALLS = 500;
 
 const file = readFileSync(join(folder, "rows.f64"));
@@ -51,7 +54,6 @@ async function runtimeWeb() {
   return async (index) => (await session.run(tensors[index])).P.data[0];
 }
 
-const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
 const lean = await ours(leanPath, join(folder, "layers.tollgate"));
 const graph = await ours(onnxPath, join(folder, "graph.tollgate"));
 const web = await runtimeWeb();
@@ -60,7 +62,8 @@ for (let index = 0; index < 100; index++) {
   if (Math.max(Math.abs(a - c), Math.abs(b - c)) > 1e-5) throw new Error(`row ${index}: ${a}, ${b}, ${c}`);
 }
 const times = { lean: [], graph: [], web: [] };
-for (let round = 0; round < ROUNDS; round++) {
+for (let round = -WARMING; round < ROUNDS; round++) {
+  if (round === 0) Object.values(times).forEach((list) => list.splice(0));
   for (const [name, run] of [["lean", lean], ["graph", graph]]) {
     const start = performance.now();
     for (let call = 0; call < CALLS; call++) run(call % count);
@@ -70,6 +73,16 @@ for (let round = 0; round < ROUNDS; round++) {
   for (let call = 0; call < CALLS; call++) await web(call % count);
   times.web.push(((performance.now() - start) * 1000) / CALLS);
 }
-const [l, g, w] = [median(times.lean), median(times.graph), median(times.web)];
-console.log(`lean ${l.toFixed(2)} µs, graph ${g.toFixed(2)} µs, onnxruntime-web ${w.toFixed(2)} µs a row`);
-console.log(`onnxruntime-web takes ${(w / l).toFixed(1)} times as long as the lean module, ${(w / g).toFixed(1)} times as long as the ONNX module`);
+const middle = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+const spread = (list, digits) =>
+  `${middle(list).toFixed(digits)} (${Math.min(...list).toFixed(digits)} to ${Math.max(...list).toFixed(digits)})`;
+const line = (name, own) =>
+  `| ${name} | ${spread(own, 2)} | ${spread(own.map((time, round) => times.web[round] / time), 1)} |`;
+console.log(`One row of a 64-128-64-1 net with Relu in Node ${process.versions.node} on ${cpus()[0].model}: medians of ${ROUNDS} rounds
+of ${CALLS} calls, in turn (and the extremes).
+
+| one row | us | onnxruntime-web takes times as long |
+| --- | ---: | ---: |
+${line("layers in tollgate.wasm", times.lean)}
+${line("the graph in tollgate-onnx.wasm", times.graph)}
+${line("onnxruntime-web, one thread", times.web)}`);
