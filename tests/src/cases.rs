@@ -4,7 +4,7 @@ use crate::forge::{key, public};
 use crate::{Native, Runtime, Wasmtime, doubles};
 use std::path::{Path, PathBuf};
 use tollgate_host::author;
-use tollgate_host::import::Source;
+use tollgate_host::import::{Source, Wanted};
 use tollgate_host::sandbox::Bounds;
 use tollgate_host::table::{Codes, Table};
 
@@ -36,7 +36,8 @@ pub fn same_bits(got: f64, want: f64) -> bool {
 /// Scores a parity case in Wasmtime; returns how many numbers are outside the tolerance.
 pub fn parity_case(case: &Path, model: &str, meta: &serde_json::Value, wasmtime: &mut Wasmtime) -> usize {
     let iterations = meta["iteration_limit"].as_u64().map(|limit| limit as usize);
-    let mut source = Source::read(&case.join(model), None, iterations).unwrap_or_else(|failure| panic!("{failure}"));
+    let mut source = Source::read(&case.join(model), &Wanted { iterations, ..Wanted::default() })
+        .unwrap_or_else(|failure| panic!("{failure}"));
     if let (Some("leaf_index"), Source::Forest(forest)) = (meta["output"].as_str(), source.clone()) {
         source = Source::Forest(forest.into_leaf_numbers());
     }
@@ -69,7 +70,8 @@ pub fn grid_case(
     runtime: &mut dyn Runtime,
 ) -> usize {
     let iterations = meta["iterations"].as_u64().map(|limit| limit as usize);
-    let source = Source::read(&case.join(model), None, iterations).unwrap_or_else(|failure| panic!("{failure}"));
+    let source = Source::read(&case.join(model), &Wanted { iterations, ..Wanted::default() })
+        .unwrap_or_else(|failure| panic!("{failure}"));
     let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{}: {failure}", case.display()));
     runtime.load(&file, &public(1), None, None).unwrap_or_else(|code| panic!("{}: {code:?}", case.display()));
     let (rows, width, outputs) = (doubles(&case.join("X.f64")), source.features().len(), source.outputs());
@@ -120,7 +122,8 @@ pub fn check_grid(grid: &Path, tolerance: f64) -> usize {
 /// because nobody knows how much training data its leaves saw.
 pub fn contributions_case(case: &Path, model: &str, tolerance: f64, runtime: &mut dyn Runtime) -> Option<usize> {
     let iterations = json(&case.join("meta.json"))["iterations"].as_u64().map(|limit| limit as usize);
-    let source = Source::read(&case.join(model), None, iterations).unwrap_or_else(|failure| panic!("{failure}"));
+    let source = Source::read(&case.join(model), &Wanted { iterations, ..Wanted::default() })
+        .unwrap_or_else(|failure| panic!("{failure}"));
     let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{}: {failure}", case.display()));
     runtime.load(&file, &public(1), None, None).unwrap_or_else(|code| panic!("{}: {code:?}", case.display()));
     let (width, outputs) = (source.features().len(), source.outputs());

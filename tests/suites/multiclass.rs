@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tollgate_host::author::{self, Built};
-use tollgate_host::import::Source;
+use tollgate_host::import::{Source, Wanted};
 use tollgate_host::{Failure, Result};
 use tollgate_tests::cases::json;
 use tollgate_tests::forge::{key, public};
@@ -120,7 +120,7 @@ impl Case {
         let folder = present(root().join(folder), what)?;
         let names = ["model.txt", "model.json", "model.ubj", "model.onnx"];
         let model = names.into_iter().find(|name| folder.join(name).exists()).expect("a model").to_owned();
-        let source = Source::read(&folder.join(&model), None, None).expect("imports");
+        let source = Source::read(&folder.join(&model), &Wanted::default()).expect("imports");
         let (width, outputs) = (source.features().len(), source.outputs());
         let (rows, raw) = (doubles(&folder.join("X.f64")), doubles(&folder.join("raw.f64")));
         Some(Self { folder, model, source, width, outputs, rows, raw })

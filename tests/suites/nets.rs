@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::path::Path;
 use tollgate_host::author;
-use tollgate_host::import::{self, Format, NetOperation, Source};
+use tollgate_host::import::{self, Format, NetOperation, Source, Wanted};
 use tollgate_host::sandbox::{Bounds, Instance, Sandbox, ScoreError};
 use tollgate_scorer::Code;
 use tollgate_scorer::model::{ONNX, PAIRS};
@@ -24,7 +24,7 @@ fn rows(width: usize, count: usize) -> Vec<f64> {
 
 #[test]
 fn layers_have_the_same_bits_natively_and_in_the_sandbox() {
-    let source = import::onnx(&checkout()).expect("the example is lowered");
+    let source = import::onnx(&checkout(), None).expect("the example is lowered");
     assert!(matches!(source, Source::Net(_)), "a small net needs no other module");
     let (file, width) = (author::bare(&source, &key(1)).expect("a bundle"), source.features().len());
     let (mut native, mut wasmtime) = (Native::default(), Wasmtime::new(Bounds::default()));
@@ -41,7 +41,7 @@ fn layers_have_the_same_bits_natively_and_in_the_sandbox() {
 
 #[test]
 fn reasons_of_nets_add_up_and_do_not_change() {
-    let source = import::onnx(&checkout()).expect("the example is lowered");
+    let source = import::onnx(&checkout(), None).expect("the example is lowered");
     let (file, width) = (author::bare(&source, &key(1)).expect("a bundle"), source.features().len());
     let (mut native, mut wasmtime) = (Native::default(), Wasmtime::new(Bounds::default()));
     native.load(&file, &public(1), None, None).expect("loads");
@@ -71,7 +71,7 @@ fn damaged_graphs_do_not_stop_the_importer() {
         if let Some(cut) = cut {
             file.truncate(cut.index(honest.len()));
         }
-        match import::onnx(&file) {
+        match import::onnx(&file, None) {
             Err(failure) => assert!(["MODEL", "LIMIT"].contains(&failure.code), "{failure}"),
             Ok(source @ Source::Net(_)) => {
                 if let Err(failure) = author::bare(&source, &key(1)) {
@@ -88,9 +88,9 @@ fn damaged_graphs_do_not_stop_the_importer() {
 fn every_length_of_the_file_is_refused_or_read() {
     let honest = checkout();
     for length in (0..honest.len()).step_by(17) {
-        assert!(import::onnx(&honest[..length]).is_err(), "the first {length} bytes are no model");
+        assert!(import::onnx(&honest[..length], None).is_err(), "the first {length} bytes are no model");
     }
-    let Source::Net(net) = import::onnx(&honest).expect("read") else { panic!("a net") };
+    let Source::Net(net) = import::onnx(&honest, None).expect("read") else { panic!("a net") };
     let dense = net.layers.iter().filter(|layer| matches!(layer.operation, NetOperation::Dense { .. })).count();
     assert_eq!(dense, 3);
 }
@@ -99,7 +99,7 @@ fn every_length_of_the_file_is_refused_or_read() {
 /// code, natively and in the sandbox alike, or a net that decides.
 #[test]
 fn damaged_layers_under_a_good_signature() {
-    let source = import::onnx(&checkout()).expect("the example is lowered");
+    let source = import::onnx(&checkout(), None).expect("the example is lowered");
     let file = author::bare(&source, &key(1)).expect("a bundle");
     let model = author::model_part(&source, &[]).expect("a part").bytes;
     let runtimes = std::cell::RefCell::new((Native::default(), Wasmtime::new(Bounds::default())));
@@ -149,7 +149,8 @@ fn graphs_run_in_the_onnx_module_alone() {
 }
 
 fn graph(sandbox: &Sandbox, case: &Path) {
-    let source = Source::read(&case.join("model.onnx"), None, None).unwrap_or_else(|failure| panic!("{failure}"));
+    let source =
+        Source::read(&case.join("model.onnx"), &Wanted::default()).unwrap_or_else(|failure| panic!("{failure}"));
     assert!(matches!(source, Source::Graph(_)), "{}: not lowered", case.display());
     let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{}: {failure}", case.display()));
     let lean = Sandbox::new(Bounds::default()).expect("compiles");
@@ -191,6 +192,7 @@ fn lowered_nets_agree_as_graphs() {
     else {
         return;
     };
+    let graph = Wanted { format: Some(Format::Graph), ..Wanted::default() };
     let (mut ran, mut same, mut refused) = (0, 0, Vec::new());
     for case in folders(&grid) {
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
@@ -198,7 +200,7 @@ fn lowered_nets_agree_as_graphs() {
             continue;
         }
         let bytes = std::fs::read(case.join("model.onnx")).expect("a file");
-        let source = Source::read(&case.join("model.onnx"), Some(Format::Graph), None);
+        let source = Source::read(&case.join("model.onnx"), &graph);
         let built = source.and_then(|source| Ok((author::bare(&source, &key(1))?, source)));
         let (file, source) = match built {
             Ok(built) => built,
@@ -218,7 +220,7 @@ fn lowered_nets_agree_as_graphs() {
         agrees(&case, &got);
         ran += 1;
         if name.starts_with("net_relu") {
-            let layers = author::bare(&import::onnx(&bytes).expect("lowered"), &key(1)).expect("a bundle");
+            let layers = author::bare(&import::onnx(&bytes, None).expect("lowered"), &key(1)).expect("a bundle");
             let mut native = Native::default();
             native.load(&layers, &public(1), None, None).expect("loads");
             let graph = instance.predict(bundle, rows, width, outputs, false).expect("predicts");
@@ -240,7 +242,7 @@ fn damaged_graphs_end_in_an_error_of_their_own_instance() {
     else {
         return;
     };
-    let source = Source::read(&case.join("model.onnx"), None, None).expect("read");
+    let source = Source::read(&case.join("model.onnx"), &Wanted::default()).expect("read");
     let Source::Graph(honest) = &source else { panic!("a graph") };
     let file = author::bare(&source, &key(1)).expect("a bundle");
     let model = author::model_part(&source, &[]).expect("a part").bytes;

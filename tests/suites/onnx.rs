@@ -5,7 +5,7 @@
 use serde_json::json;
 use std::path::Path;
 use tollgate_host::author;
-use tollgate_host::import::Source;
+use tollgate_host::import::{Source, Wanted};
 use tollgate_host::sandbox::Bounds;
 use tollgate_tests::cases::{folders, is_usable, json as read_json, parity_case, same_bits};
 use tollgate_tests::forge::{key, public};
@@ -87,14 +87,14 @@ fn examples() {
 fn iterations_are_a_usage_error() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), [0x08, 0x09]).expect("written");
-    let failure = Source::read(file.path(), None, Some(3)).expect_err("refused");
+    let failure = Source::read(file.path(), &Wanted { iterations: Some(3), ..Wanted::default() }).expect_err("refused");
     assert_eq!((failure.code, failure.exit), ("USAGE", tollgate_host::Exit::Usage));
-    assert_eq!(Source::read(file.path(), None, None).expect_err("refused").code, "MODEL");
+    assert_eq!(Source::read(file.path(), &Wanted::default()).expect_err("refused").code, "MODEL");
 }
 
 /// Scores a case; says what is off.
 fn grid_case(case: &Path, meta: &serde_json::Value, runtime: &mut dyn Runtime) -> Option<String> {
-    let source = match Source::read(&case.join("model.onnx"), None, None) {
+    let source = match Source::read(&case.join("model.onnx"), &Wanted::default()) {
         Ok(source) => source,
         Err(failure) => return Some(failure.message),
     };

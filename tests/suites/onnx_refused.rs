@@ -87,7 +87,7 @@ fn base() -> ModelProto {
 }
 
 fn read(model: &ModelProto) -> Result<(), Failure> {
-    onnx(&model.encode_to_vec()).map(|_| ())
+    onnx(&model.encode_to_vec(), None).map(|_| ())
 }
 
 /// The model is refused with a message that has all of these words.
@@ -115,6 +115,26 @@ fn graph(change: impl FnOnce(&mut GraphProto)) -> ModelProto {
 #[test]
 fn the_base_is_sound() {
     read(&base()).expect("read");
+}
+
+/// Of several scores the author names one.
+#[test]
+fn outputs_are_chosen_by_name() {
+    let two = graph(|graph| {
+        let mut other = trees("X");
+        other.output = vec!["Q".into()];
+        other.attribute.retain(|attribute| attribute.name != "target_weights");
+        other.attribute.push(floats("target_weights", &[-1.0, -2.0, -3.0, -4.0, -5.0]));
+        graph.node.push(other);
+        graph.output.push(value("Q", 1, None));
+    });
+    refused(&two, &["could all be the score", "output"]);
+    let chosen = |name| onnx(&two.encode_to_vec(), Some(name));
+    let base = onnx(&base().encode_to_vec(), None).expect("read");
+    assert_eq!(format!("{:?}", chosen("P").expect("read")), format!("{base:?}"));
+    assert_ne!(format!("{:?}", chosen("Q").expect("read")), format!("{base:?}"));
+    let failure = chosen("R").expect_err("there is none");
+    assert!(["no output", "R", "P", "Q"].iter().all(|word| failure.message.contains(word)), "{failure}");
 }
 
 #[test]
@@ -303,7 +323,7 @@ fn shared_nodes_unfold_within_bounds() {
 fn cut_short_and_scrambled() {
     let whole = base().encode_to_vec();
     for length in 0..whole.len() {
-        let failure = onnx(&whole[..length]).expect_err("cut short");
+        let failure = onnx(&whole[..length], None).expect_err("cut short");
         assert_eq!(failure.code, "MODEL");
     }
     // Whatever one byte becomes, there is an answer.
@@ -311,7 +331,7 @@ fn cut_short_and_scrambled() {
         for bit in 0..8 {
             let mut bytes = whole.clone();
             bytes[place] ^= 1 << bit;
-            let _ = onnx(&bytes);
+            let _ = onnx(&bytes, None);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use tollgate_host::author;
-use tollgate_host::import::{Source, xgboost};
+use tollgate_host::import::{Source, Wanted, xgboost};
 use tollgate_host::sandbox::Bounds;
 use tollgate_host::table::{Codes, Table};
 use tollgate_tests::cases::{check_grid, contributions_case, folders, is_usable, json, parity_case};
@@ -30,7 +30,7 @@ fn parity_cases() {
             continue;
         }
         if meta["format"] == "xgboost_legacy_bin" {
-            let refusal = Source::read(&case.join("model.model"), None, None).expect_err("refused").message;
+            let refusal = Source::read(&case.join("model.model"), &Wanted::default()).expect_err("refused").message;
             assert!(refusal.contains("save_model(\"model.json\")"), "{refusal}");
         }
         for model in ["model.json", "model.ubj"].into_iter().filter(|model| case.join(model).exists()) {
@@ -48,7 +48,7 @@ fn parity_cases() {
 
 /// A case that publishes classes: the one with the highest score, the first of several.
 fn class_case(case: &Path, model: &str, wasmtime: &mut Wasmtime) -> usize {
-    let source = Source::read(&case.join(model), None, None).unwrap_or_else(|failure| panic!("{failure}"));
+    let source = Source::read(&case.join(model), &Wanted::default()).unwrap_or_else(|failure| panic!("{failure}"));
     let rows = Table::read(&case.join("X.csv")).and_then(|table| table.features(source.features(), &Codes::new()));
     let expected = Table::read(&case.join("expected.csv")).and_then(|table| table.all_numbers()).expect("expected");
     wasmtime.load(&author::bare(&source, &key(1)).expect("signs"), &public(1), None, None).expect("loads");

@@ -80,7 +80,7 @@ pub fn build(folder: &Path, key: &SigningKey) -> Result<Built> {
 
 fn model(folder: &Path, source: &BundleSource) -> Result<(Source, PartSource)> {
     let wanted = &source.model;
-    let mut model = Source::read(&folder.join(&wanted.file), wanted.format, wanted.iterations)?;
+    let mut model = Source::read(&folder.join(&wanted.file), &wanted.of_file())?;
     if let Some(baseline) = model.baseline_mut() {
         let scored = source.features.iter().filter(|feature| feature.scored);
         baseline.iter_mut().zip(scored).for_each(|(number, feature)| *number = compared_with(feature));

@@ -1,7 +1,7 @@
 //! `bundle.toml`: what an author writes beside a trained model.
 
 use crate::failure::{self, Failure, Result};
-use crate::import::Format;
+use crate::import::{Format, Wanted};
 use crate::table::Codes;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -90,6 +90,8 @@ pub struct ModelSource {
     pub format: Option<Format>,
     /// Only the first iterations.
     pub iterations: Option<usize>,
+    /// The name of the output that is the score, for an ONNX model with several.
+    pub output: Option<String>,
     /// For a model of several classes: names of those that are the risk.
     #[serde(default)]
     pub risk_classes: Vec<ClassName>,
@@ -99,6 +101,13 @@ pub struct ModelSource {
     /// Instead of names, the positions of the outputs that are the risk.
     #[serde(default)]
     pub risk_outputs: Vec<u32>,
+}
+
+impl ModelSource {
+    /// What to read of the model file.
+    pub fn of_file(&self) -> Wanted<'_> {
+        Wanted { format: self.format, iterations: self.iterations, output: self.output.as_deref() }
+    }
 }
 
 /// A class as its trainer has it: a text or a number.

@@ -4,7 +4,7 @@ use super::check::{Cause, Evidence};
 use super::output::{self, Output};
 use crate::author;
 use crate::failure::{Failure, Result};
-use crate::import::{Format, Source};
+use crate::import::{Format, Source, Wanted};
 use crate::keys;
 use crate::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
 use crate::table::Table;
@@ -37,6 +37,9 @@ struct Input {
     /// The model's format, where the file does not tell.
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// The output of an ONNX model that is the score, where it has several.
+    #[arg(long, value_name = "NAME")]
+    output_name: Option<String>,
     /// A bundle.toml whose category names stand in the rows.
     #[arg(long, value_name = "BUNDLE_TOML")]
     schema: Option<PathBuf>,
@@ -117,7 +120,9 @@ impl Predict {
 impl Input {
     /// Signs the model with a key that lives for this call and loads it.
     fn predictor(&self) -> Result<Predictor> {
-        let mut source = Source::read(&self.model, self.format, self.iterations)?;
+        let output = self.output_name.as_deref();
+        let wanted = Wanted { format: self.format, iterations: self.iterations, output };
+        let mut source = Source::read(&self.model, &wanted)?;
         if let (Kind::Leaf, Source::Forest(forest)) = (self.output, source.clone()) {
             source = Source::Forest(forest.into_leaf_numbers());
         }

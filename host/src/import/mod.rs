@@ -43,6 +43,17 @@ pub enum Format {
     Graph,
 }
 
+/// What to read of a model file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'w> {
+    /// Its format; without, the file's first bytes tell.
+    pub format: Option<Format>,
+    /// Only the first iterations of a boosted model.
+    pub iterations: Option<usize>,
+    /// The name of the output that is the score, for an ONNX model with several.
+    pub output: Option<&'w str>,
+}
+
 /// What a model file says in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
@@ -68,17 +79,22 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads a model file; without a format, the file's first bytes tell.
+    /// Reads a model file.
     ///
     /// # Errors
     /// `MODEL` with the line and field at fault, `IO`, or `LIMIT`.
-    pub fn read(path: &Path, format: Option<Format>, iterations: Option<usize>) -> Result<Self> {
+    pub fn read(path: &Path, wanted: &Wanted<'_>) -> Result<Self> {
         let bytes = failure::read(path, MODEL_BYTES)?;
-        Self::parse(&bytes, format, iterations).map_err(|failure| failure.within(path.display()))
+        Self::parse(&bytes, wanted).map_err(|failure| failure.within(path.display()))
     }
 
-    fn parse(bytes: &[u8], format: Option<Format>, iterations: Option<usize>) -> Result<Self> {
-        match format.map_or_else(|| guess(bytes), Ok)? {
+    fn parse(bytes: &[u8], wanted: &Wanted<'_>) -> Result<Self> {
+        let Wanted { format, iterations, output } = *wanted;
+        let format = format.map_or_else(|| guess(bytes), Ok)?;
+        if output.is_some() && !matches!(format, Format::Onnx | Format::Graph) {
+            return Err(Failure::usage("only an ONNX model has outputs to choose by name"));
+        }
+        match format {
             Format::Lightgbm => lightgbm(text(bytes)?, iterations).map(Self::Forest),
             Format::Xgboost => xgboost(bytes, iterations),
             Format::Linear if iterations.is_some() => Err(Failure::usage("a linear model has no iterations")),
@@ -86,8 +102,8 @@ impl Source {
             Format::Onnx | Format::Graph if iterations.is_some() => {
                 Err(Failure::usage("an ONNX model has no iterations to choose"))
             }
-            Format::Onnx => onnx(bytes),
-            Format::Graph => onnx::as_graph(bytes).map(Self::Graph),
+            Format::Onnx => onnx(bytes, output),
+            Format::Graph => onnx::as_graph(bytes, output).map(Self::Graph),
         }
     }
 

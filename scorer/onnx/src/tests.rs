@@ -1,5 +1,7 @@
 //! Graphs with and without the kernel in the place of tract's products.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
+
 use crate::{dense, prepare};
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto, ValueInfoProto,
@@ -86,7 +88,8 @@ fn transposed(mut node: NodeProto) -> NodeProto {
 #[test]
 fn products_sums_and_limits_become_one_node() {
     let (wide, high) = ([WIDTH as i64, 37], [37, WIDTH as i64]);
-    let cases: [(Vec<NodeProto>, &[&[i64]], &[usize]); 7] = [
+    type Case<'c> = (Vec<NodeProto>, &'c [&'c [i64]], &'c [usize]);
+    let cases: [Case<'_>; 7] = [
         (vec![node("Gemm", &["X", "C0", "C1"], "Y")], &[&wide, &[37]], &[1, WIDTH]),
         (vec![transposed(node("Gemm", &["X", "C0", "C1"], "Y"))], &[&high, &[37]], &[1, WIDTH]),
         (vec![node("MatMul", &["X", "C0"], "Y")], &[&wide], &[1, WIDTH]),

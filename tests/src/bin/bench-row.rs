@@ -10,7 +10,7 @@ use std::io::BufRead;
 use std::path::Path;
 use std::time::Instant;
 use tollgate_host::author;
-use tollgate_host::import::Source;
+use tollgate_host::import::{Source, Wanted};
 use tollgate_host::sandbox::{Bounds, Instance, LoadedBundle, Sandbox};
 use tollgate_scorer::trust::TrustedKeys;
 use tollgate_scorer::{Rows, Scorer, Scratch, Trust, verify};
@@ -60,7 +60,7 @@ fn main() {
 
 impl Bench {
     fn new(model: &Path, rows: &Path, width: usize) -> Self {
-        let source = Source::read(model, None, None).expect("the model");
+        let source = Source::read(model, &Wanted::default()).expect("the model");
         let file = author::bare(&source, &key(1)).expect("a bundle");
         let sandbox = Sandbox::new(Bounds::default()).expect("the sandbox");
         let mut instance = sandbox.instance().expect("an instance");

@@ -82,7 +82,9 @@ pub(super) fn score_output(graph: &GraphProto) -> Result<&str> {
     match scores.as_slice() {
         [one] => Ok(one),
         [] => Err(refused("no output is a score, only labels; export the probabilities too")),
-        more => Err(refused(format!("outputs {more:?} could all be the score; keep one besides the label"))),
+        more => Err(refused(format!(
+            "outputs {more:?} could all be the score; name one by `output` in [model], or keep one besides the label"
+        ))),
     }
 }
 

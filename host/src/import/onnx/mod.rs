@@ -58,12 +58,12 @@ use prost::Message;
 /// Newest version of `ai.onnx.ml` that we know.
 const NEWEST_ML: i64 = 5;
 
-/// Reads a model.
+/// Reads a model; `output` names the score where the graph gives out several.
 ///
 /// # Errors
 /// `MODEL` with node and attribute at fault, or with the name of what is not supported.
-pub fn onnx(bytes: &[u8]) -> Result<Source> {
-    let graph = read(bytes)?;
+pub fn onnx(bytes: &[u8], output: Option<&str>) -> Result<Source> {
+    let graph = read(bytes, output)?;
     if is_net(&graph) || foreign::is_foreign(&graph) {
         let lowered = layers::model(&graph).map(Source::Net);
         // What is not lowered, the ONNX module may still run.
@@ -76,12 +76,12 @@ pub fn onnx(bytes: &[u8]) -> Result<Source> {
 ///
 /// # Errors
 /// As for [`onnx`].
-pub fn as_graph(bytes: &[u8]) -> Result<GraphSource> {
-    foreign::model(bytes, &read(bytes)?, "asked for".into())
+pub fn as_graph(bytes: &[u8], output: Option<&str>) -> Result<GraphSource> {
+    foreign::model(bytes, &read(bytes, output)?, "asked for".into())
 }
 
-/// The graph of a file.
-fn read(bytes: &[u8]) -> Result<proto::GraphProto> {
+/// The graph of a file, with all of its outputs or the one that is wanted.
+fn read(bytes: &[u8], output: Option<&str>) -> Result<proto::GraphProto> {
     let model = proto::ModelProto::decode(bytes).map_err(|error| refused(format!("not an ONNX model: {error}")))?;
     // It stands last in the file.
     if model.opset_import.is_empty() {
@@ -95,7 +95,15 @@ fn read(bytes: &[u8]) -> Result<proto::GraphProto> {
     if !model.functions.is_empty() {
         return Err(refused("functions defined in the file are not supported; inline them when exporting"));
     }
-    model.graph.ok_or_else(|| refused("not an ONNX model: it has no graph"))
+    let mut graph = model.graph.ok_or_else(|| refused("not an ONNX model: it has no graph"))?;
+    if let Some(name) = output {
+        let names: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
+        graph.output.retain(|output| output.name == name);
+        if graph.output.is_empty() {
+            return Err(refused(format!("no output is named {name:?}; there are {names:?}")));
+        }
+    }
+    Ok(graph)
 }
 
 /// Models of `ai.onnx.ml`, which are none of layers.
