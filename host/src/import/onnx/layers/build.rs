@@ -1,5 +1,7 @@
 //! Layers as they are found, one behind the other.
 
+use crate::failure::Result;
+use crate::import::onnx::op::{Constant, Op};
 use crate::import::{NetLayer, NetOperation};
 use tollgate_scorer::model::Activation;
 
@@ -71,4 +73,13 @@ impl Layers {
     fn like(&mut self, of: &Tensor, operation: NetOperation) -> Tensor {
         Tensor { dims: of.dims.clone(), ..self.push(operation, vec![of.value], of.width()) }
     }
+}
+
+/// The numbers of a constant in single precision.
+pub(super) fn singles(op: &Op<'_>, constant: &Constant) -> Result<Vec<f32>> {
+    let numbers: Vec<f32> = constant.values.iter().map(|value| *value as f32).collect();
+    if constant.double || !numbers.iter().all(|number| number.is_finite()) {
+        return Err(op.refused("uses a constant of double precision, or one that is not finite"));
+    }
+    Ok(numbers)
 }

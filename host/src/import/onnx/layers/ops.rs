@@ -1,6 +1,6 @@
 //! Operators of a net, as layers.
 
-use super::build::Tensor;
+use super::build::{Tensor, singles};
 use super::tail::{Linked, is_one};
 use super::{Value, Walk};
 use crate::failure::Result;
@@ -229,15 +229,6 @@ fn activation(op: &Op<'_>, kind: &str) -> Option<(Activation, f32)> {
         "Gelu" => (Activation::Gelu, 0.0),
         _ => return None,
     })
-}
-
-/// The numbers of a constant in single precision.
-pub(super) fn singles(op: &Op<'_>, constant: &Constant) -> Result<Vec<f32>> {
-    let numbers: Vec<f32> = constant.values.iter().map(|value| *value as f32).collect();
-    if constant.double || !numbers.iter().all(|number| number.is_finite()) {
-        return Err(op.refused("uses a constant of double precision, or one that is not finite"));
-    }
-    Ok(numbers)
 }
 
 fn negative(numbers: &[f32]) -> Vec<f32> {

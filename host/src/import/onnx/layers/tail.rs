@@ -1,7 +1,6 @@
 //! What stands at the end of a net: its link, and which columns are given out.
 
-use super::build::{Layers, Tensor};
-use super::ops::singles;
+use super::build::{Layers, Tensor, singles};
 use crate::failure::Result;
 use crate::import::onnx::op::{Constant, Op};
 use crate::import::onnx::scores::Score;
