@@ -203,6 +203,30 @@ def foreign() -> Iterator[Case]:
     yield fixed(Case("net_codes", made, normal(5, (9,)), False, tolerance=TOLERANCE), 1)
 
 
+def sequences() -> Iterator[Case]:
+    """Rows read as four steps of two numbers: recurrent layers and attention."""
+    for kind, gates in (("LSTM", 4), ("GRU", 3)):
+        graph = Graph(30 + gates)
+        steps = graph.add("Reshape", "X", graph.constant(np.array([0, 4, 2])))
+        steps = graph.add("Transpose", steps, perm=[1, 0, 2])
+        numbers = [graph.rng.normal(size=(1, gates * 6, width)) / 2 for width in (2, 6)]
+        value = graph.add(kind, steps, *(graph.constant(n) for n in numbers), hidden_size=6)
+        value = graph.add("Gather", value, graph.constant(np.array(3)), axis=0)
+        value = graph.add("Squeeze", value, graph.constant(np.array([0])))
+        value = graph.add("Sigmoid", graph.dense(value, 6, 1))
+        yield fixed(case(kind.lower(), graph, value, 8), 1)
+    graph = Graph(35)
+    steps = graph.add("Reshape", "X", graph.constant(np.array([0, 4, 2])))
+    query, key, own = (
+        graph.add("MatMul", steps, graph.constant(graph.rng.normal(size=(2, 6)))) for _ in range(3)
+    )
+    near = graph.add("MatMul", query, graph.add("Transpose", key, perm=[0, 2, 1]))
+    near = graph.add("Softmax", graph.add("Div", near, graph.constant(np.array(6**0.5))), axis=-1)
+    value = graph.add("Flatten", graph.add("MatMul", near, own), axis=1)
+    value = graph.add("Sigmoid", graph.dense(value, 24, 1))
+    yield fixed(case("attention", graph, value, 8), 1)
+
+
 def fixed(of: Case, columns: int) -> Case:
     """With the width of the output, which a graph that is not lowered must tell."""
     of.id = of.id.replace("net_", "graph_")
@@ -217,4 +241,5 @@ def nets() -> Iterator[Case]:
     yield from shaped()
     yield from embedded()
     yield from foreign()
+    yield from sequences()
     yield from scikit()

@@ -145,7 +145,7 @@ fn graphs_run_in_the_onnx_module_alone() {
         }
     }
     println!("graphs: {ran} models");
-    assert!(ran >= 3, "the graphs are there");
+    assert!(ran >= 6, "the graphs are there");
 }
 
 fn graph(sandbox: &Sandbox, case: &Path) {
@@ -163,13 +163,11 @@ fn graph(sandbox: &Sandbox, case: &Path) {
     let rows = doubles(&case.join("X.f64"));
     let got = instance.predict(bundle, &rows, width, outputs, true).expect("predicts");
     agrees(case, &got);
-    // Alone or together, a row has the same bits; and it has reasons.
-    let some = &rows[..width * 50];
-    let alone: Vec<f64> = some
-        .chunks(width)
-        .flat_map(|row| instance.predict(bundle, row, width, outputs, true).expect("predicts"))
-        .collect();
-    assert!(alone.iter().zip(&got).all(|(a, b)| same_bits(*a, *b)), "{}", case.display());
+    // Alone or together, whatever came before it, a row has the same bits; and it has reasons.
+    for (row, got) in rows.chunks(width).zip(got.chunks(outputs)).take(50).collect::<Vec<_>>().into_iter().rev() {
+        let alone = instance.predict(bundle, row, width, outputs, true).expect("predicts");
+        assert!(alone.iter().zip(got).all(|(a, b)| same_bits(*a, *b)), "{}", case.display());
+    }
     let told = instance.contributions(bundle, &rows[..width], width, outputs).expect("explains");
     assert_eq!(told.len(), outputs * (width + 1));
 }
@@ -193,22 +191,15 @@ fn lowered_nets_agree_as_graphs() {
         return;
     };
     let graph = Wanted { format: Some(Format::Graph), ..Wanted::default() };
-    let (mut ran, mut same, mut refused) = (0, 0, Vec::new());
+    let (mut ran, mut same) = (0, 0);
     for case in folders(&grid) {
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
         if !name.starts_with("net_") {
             continue;
         }
         let bytes = std::fs::read(case.join("model.onnx")).expect("a file");
-        let source = Source::read(&case.join("model.onnx"), &graph);
-        let built = source.and_then(|source| Ok((author::bare(&source, &key(1))?, source)));
-        let (file, source) = match built {
-            Ok(built) => built,
-            Err(failure) => {
-                refused.push(format!("{name}: {failure}"));
-                continue;
-            }
-        };
+        let source = Source::read(&case.join("model.onnx"), &graph).unwrap_or_else(|failure| panic!("{failure}"));
+        let file = author::bare(&source, &key(1)).unwrap_or_else(|failure| panic!("{name}: {failure}"));
         let (mut instance, bundle) = load(&sandbox, &file).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         let (width, outputs) = (source.features().len(), source.outputs());
         let rows = &doubles(&case.join("X.f64"))[..width * 500];
@@ -229,8 +220,8 @@ fn lowered_nets_agree_as_graphs() {
             same += 1;
         }
     }
-    println!("lowered nets as graphs: {ran} agree, {same} of them bit by bit; refused: {refused:#?}");
-    assert!(ran >= 30 && same >= 5);
+    println!("lowered nets as graphs: {ran} agree, {same} of them bit by bit with layers");
+    assert!(ran >= 40 && same >= 5);
 }
 
 /// A signature vouches for the author and not for the author's graph: tract may refuse it or

@@ -4,16 +4,21 @@ use crate::check::check;
 use crate::dense;
 use crate::prepare::{prune, spell_out};
 use std::cell::RefCell;
+use std::sync::Arc;
 use tollgate_scorer::model::{GraphWire, Run};
 use tollgate_scorer::{Code, Error, Result};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::InferenceModelExt;
 
-/// A graph with the state of its plan.
+/// A graph with its plan and the plan's working memory.
 pub(crate) struct Graph {
     inputs: Vec<Input>,
     outputs: usize,
+    plan: Arc<TypedSimplePlan>,
+    /// Recurrent layers go on in a plan's state where the row before ended, as for a stream of
+    /// rows. Ours have nothing to do with each other, so each gets a state of its own.
+    recurrent: bool,
     /// INVARIANT: borrowed within `raw` alone, which does not call itself.
     state: RefCell<TypedSimpleState>,
 }
@@ -36,8 +41,11 @@ impl Graph {
             prune(graph, wire.output);
             spell_out(graph);
         }
-        let state = plan(&proto, wire, &inputs).map_err(refused)?;
-        let graph = Self { inputs, outputs: wire.outputs as usize, state: RefCell::new(state) };
+        let plan = plan(&proto, wire, &inputs).map_err(refused)?;
+        let state = plan.spawn().map_err(refused)?;
+        let recurrent = state.op_states.iter().any(Option::is_some);
+        let state = RefCell::new(state);
+        let graph = Self { inputs, outputs: wire.outputs as usize, plan, recurrent, state };
         // A first row, so that a graph that runs for no row is refused and not served.
         let zeros = vec![0.0; wire.features.len()];
         graph.row(&zeros).map_err(refused)?;
@@ -52,7 +60,7 @@ impl Graph {
             rest = more;
             given.push(input.tensor(own)?.into());
         }
-        let found = self.state.borrow_mut().run(given)?;
+        let found = if self.recurrent { self.plan.run(given) } else { self.state.borrow_mut().run(given) }?;
         let first = found.first().ok_or_else(|| TractError::msg("no output"))?;
         let numbers = first.cast_to::<f32>()?;
         let numbers: Vec<f64> = numbers.to_plain_array_view::<f32>()?.iter().map(|x| f64::from(*x)).collect();
@@ -99,7 +107,7 @@ fn proto(graph: &[u8]) -> Result<ModelProto> {
     read.map_err(|_| Error::new(Code::Malformed, "model: no ONNX model"))
 }
 
-fn plan(proto: &ModelProto, wire: &GraphWire<'_>, inputs: &[Input]) -> TractResult<TypedSimpleState> {
+fn plan(proto: &ModelProto, wire: &GraphWire<'_>, inputs: &[Input]) -> TractResult<Arc<TypedSimplePlan>> {
     let mut model = onnx().model_for_proto_model(proto)?;
     model = model.with_input_names(wire.inputs.iter().map(|input| input.name))?;
     model.select_outputs_by_name([wire.output])?;
@@ -108,5 +116,5 @@ fn plan(proto: &ModelProto, wire: &GraphWire<'_>, inputs: &[Input]) -> TractResu
     }
     let mut model = model.into_typed()?.into_decluttered()?;
     dense::rewrite(&mut model)?;
-    model.into_optimized()?.into_runnable()?.spawn()
+    model.into_optimized()?.into_runnable()
 }
