@@ -224,6 +224,23 @@ fn lowered_nets_agree_as_graphs() {
     assert!(ran >= 40 && same >= 5);
 }
 
+/// An author reads which operator it is that tract does not know.
+#[test]
+fn a_graph_is_refused_with_the_words_of_tract() {
+    if onnx().is_none() {
+        return;
+    }
+    let mut file = checkout();
+    // The scaler's name, then what it is.
+    let places: Vec<usize> = (0..file.len() - 6).filter(|at| file[*at..].starts_with(b"Scaler")).collect();
+    places.iter().for_each(|at| file[*at..at + 6].copy_from_slice(b"Scolar"));
+    let graph = import::onnx::as_graph(&file, None).expect("read");
+    let failure = author::bare(&Source::Graph(graph), &key(1)).map(|_| ()).expect_err("refused");
+    println!("{failure}");
+    assert_eq!((places.len(), failure.code), (2, "MODEL"));
+    assert!(failure.message.contains("Scolar"), "{failure}");
+}
+
 /// A signature vouches for the author and not for the author's graph: tract may refuse it or
 /// panic, which ends in a trap of that one instance.
 #[test]

@@ -11,7 +11,7 @@ use crate::sandbox;
 use ed25519_dalek::SigningKey;
 use tollgate_scorer::bundle::Role;
 use tollgate_scorer::policy::{CutOffsWire, LabelsWire, PolicyWire};
-use tollgate_scorer::{Action, Calibrator, Curve, FeatureWire, Model, SchemaWire};
+use tollgate_scorer::{Action, Calibrator, Curve, FeatureWire, SchemaWire};
 
 /// Signs a model on its own; its golden row is its own prediction.
 ///
@@ -20,7 +20,7 @@ use tollgate_scorer::{Action, Calibrator, Curve, FeatureWire, Model, SchemaWire}
 pub fn bare(source: &Source, key: &SigningKey) -> Result<Vec<u8>> {
     let risk: &[u32] = if source.outputs() > 1 { &[0] } else { &[] };
     let model_part = model_part(source, risk)?;
-    let model = Model::read(model_part.format, &model_part.bytes, &sandbox::read_graph)?;
+    let model = sandbox::read_model(model_part.format, &model_part.bytes)?;
     let calibrator_part = calibrator_part("none", false, &Curve::Platt { a: -1.0, b: 0.0 })?;
     let golden = Golden::own(&model).part(&model, &Calibrator::parse(&calibrator_part.bytes)?)?;
     let parts = [schema_part(source.features())?, model_part, calibrator_part, policy_part()?, golden];

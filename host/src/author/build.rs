@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 use tollgate_scorer::bundle::{Role, Trust, verify};
 use tollgate_scorer::trust::TrustedKeys;
-use tollgate_scorer::{Calibrator, Curve, Model, Scorer};
+use tollgate_scorer::{Calibrator, Curve, Scorer};
 
 /// Bytes of the largest model card.
 const CARD_BYTES: usize = 1 << 20;
@@ -58,7 +58,7 @@ pub struct Built {
 pub fn build(folder: &Path, key: &SigningKey) -> Result<Built> {
     let source = BundleSource::read(&folder.join("bundle.toml"))?;
     let (model_source, model_part) = model(folder, &source)?;
-    let model = Model::read(model_part.format, &model_part.bytes, &sandbox::read_graph)?;
+    let model = sandbox::read_model(model_part.format, &model_part.bytes)?;
     agree(&source.features, &model_source)?;
     let calibrator_part = calibrator(folder, &source)?;
     let calibrator = Calibrator::parse(&calibrator_part.bytes)?;

@@ -11,7 +11,7 @@ mod snapshot;
 pub use compact::Compact;
 pub use error::ScoreError;
 pub use instance::{Instance, LoadedBundle};
-pub use onnx::{activate, read_graph};
+pub use onnx::{activate, read_model};
 pub use snapshot::Snapshot;
 
 use crate::failure::{Failure, Result};

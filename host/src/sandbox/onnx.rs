@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tollgate_scorer::bundle::{Bundle, Container, ManifestWire, Verified};
 use tollgate_scorer::model::{Net, ONNX, Run};
 use tollgate_scorer::trust::Envelope;
-use tollgate_scorer::{Code, Error, Scorer, cbor, limits};
+use tollgate_scorer::{Code, Error, Model, Scorer, cbor, limits};
 
 /// The file's name.
 const FILE: &str = "tollgate-onnx.wasm";
@@ -87,13 +87,20 @@ pub fn activate(bundle: &Verified<Bundle>) -> tollgate_scorer::Result<Scorer> {
     Scorer::activate_with(bundle, &read_graph)
 }
 
+/// Reads a model part for its author: of a graph that is refused, the module says why.
+///
+/// # Errors
+/// As [`Model::read`].
+pub fn read_model(format: &str, part: &[u8]) -> Result<Model> {
+    Model::read(format, part, &read_graph).map_err(|error| {
+        let refused = if format == ONNX { Graph::read(part).err() } else { None };
+        refused.unwrap_or_else(|| error.into())
+    })
+}
+
 /// Reads a model part of the format `onnx/1`; its rows run in an instance of the ONNX module.
-pub fn read_graph(format: &str, part: &[u8]) -> Option<tollgate_scorer::Result<Net>> {
-    let run = || -> Result<Box<dyn Run>> {
-        let mut instance = Sandbox::for_graphs(Bounds { memory_bytes: 2 << 30, ..Bounds::default() })?.instance()?;
-        let outputs = instance.take_graph(part)?;
-        Ok(Box::new(Graph { instance: RefCell::new(instance), outputs }))
-    };
+fn read_graph(format: &str, part: &[u8]) -> Option<tollgate_scorer::Result<Net>> {
+    let run = || -> Result<Box<dyn Run>> { Ok(Box::new(Graph::read(part)?)) };
     (format == ONNX).then(|| Net::of_graph(part, |_| run().map_err(|failure| as_error(&failure))))
 }
 
@@ -115,6 +122,14 @@ struct Graph {
     /// INVARIANT: borrowed within `raw` alone.
     instance: RefCell<Instance>,
     outputs: usize,
+}
+
+impl Graph {
+    fn read(part: &[u8]) -> Result<Self> {
+        let mut instance = Sandbox::for_graphs(Bounds { memory_bytes: 2 << 30, ..Bounds::default() })?.instance()?;
+        let outputs = instance.take_graph(part)?;
+        Ok(Self { instance: RefCell::new(instance), outputs })
+    }
 }
 
 impl Run for Graph {

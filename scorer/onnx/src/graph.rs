@@ -30,25 +30,45 @@ struct Input {
     shape: TVec<usize>,
 }
 
+/// Why there is no graph.
+pub(crate) enum Refusal {
+    Check(Error),
+    Tract(TractError),
+}
+
+impl Refusal {
+    pub(crate) fn error(&self) -> Error {
+        match self {
+            Self::Check(error) => *error,
+            Self::Tract(_) => Error::new(Code::Model, "model: tract refuses the graph"),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Check(error)
+    }
+}
+
 impl Graph {
     /// Reads, checks and optimises the graph of a part.
-    pub(crate) fn read(wire: &GraphWire<'_>) -> Result<Self> {
+    pub(crate) fn read(wire: &GraphWire<'_>) -> Result<Self, Refusal> {
         let inputs: Vec<Input> = wire.inputs.iter().map(|input| Input::new(input.width, input.kind)).collect();
-        let refused = |_| Error::new(Code::Model, "model: tract refuses the graph");
         let mut proto = proto(wire.graph)?;
         check(&proto)?;
         if let Some(graph) = &mut proto.graph {
             prune(graph, wire.output);
             spell_out(graph);
         }
-        let plan = plan(&proto, wire, &inputs).map_err(refused)?;
-        let state = plan.spawn().map_err(refused)?;
+        let plan = plan(&proto, wire, &inputs).map_err(Refusal::Tract)?;
+        let state = plan.spawn().map_err(Refusal::Tract)?;
         let recurrent = state.op_states.iter().any(Option::is_some);
         let state = RefCell::new(state);
         let graph = Self { inputs, outputs: wire.outputs as usize, plan, recurrent, state };
         // A first row, so that a graph that runs for no row is refused and not served.
         let zeros = vec![0.0; wire.features.len()];
-        graph.row(&zeros).map_err(refused)?;
+        graph.row(&zeros).map_err(Refusal::Tract)?;
         Ok(graph)
     }
 

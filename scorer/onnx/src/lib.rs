@@ -15,9 +15,9 @@ mod prepare;
 #[cfg(test)]
 mod tests;
 
-use graph::Graph;
+use graph::{Graph, Refusal};
 use tollgate_scorer::Result;
-use tollgate_scorer::model::{Net, ONNX};
+use tollgate_scorer::model::{Net, ONNX, Run};
 
 /// Reads models of the format `onnx/1`, for `Scorer::activate_with`.
 ///
@@ -26,5 +26,28 @@ use tollgate_scorer::model::{Net, ONNX};
 /// assert!(tollgate_onnx::read("onnx/1", &[]).unwrap().is_err());
 /// ```
 pub fn read(format: &str, part: &[u8]) -> Option<Result<Net>> {
-    (format == ONNX).then(|| Net::of_graph(part, |wire| Ok(Box::new(Graph::read(wire)?))))
+    (format == ONNX)
+        .then(|| Net::of_graph(part, |wire| Ok(boxed(Graph::read(wire).map_err(|refusal| refusal.error())?))))
+}
+
+/// Bytes of tract's words that are passed on.
+const WORDS: usize = 1000;
+
+/// What tract says of a graph that it refuses, for authors; nothing where it is not tract that
+/// refuses it.
+pub fn refusal(part: &[u8]) -> String {
+    let mut words = String::new();
+    let _ = Net::of_graph(part, |wire| {
+        Graph::read(wire).map(boxed).map_err(|refusal| {
+            if let Refusal::Tract(error) = &refusal {
+                words = format!(": {error:#}").chars().filter(|letter| !letter.is_control()).take(WORDS).collect();
+            }
+            refusal.error()
+        })
+    });
+    words
+}
+
+fn boxed(graph: Graph) -> Box<dyn Run> {
+    Box::new(graph)
 }

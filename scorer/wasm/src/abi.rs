@@ -287,6 +287,8 @@ fn call(run: impl FnOnce(&mut Instance) -> Result<i32>) -> i32 {
     run(instance).unwrap_or_else(|error: Error| {
         instance.output.clear();
         let _ = write!(instance.output, "{error}");
+        #[cfg(feature = "onnx")]
+        instance.output.push_str(&core::mem::take(&mut instance.why));
         -(error.code as i32)
     })
 }

@@ -23,6 +23,9 @@ pub(crate) struct Instance {
     /// Something was called before.
     #[cfg(feature = "onnx")]
     pub(crate) started: bool,
+    /// What the error of this call does not say.
+    #[cfg(feature = "onnx")]
+    pub(crate) why: String,
     /// The graph that an author tries out.
     #[cfg(feature = "onnx")]
     pub(crate) graph: Option<tollgate_scorer::model::Net>,
@@ -46,6 +49,8 @@ impl Instance {
             output: String::new(),
             #[cfg(feature = "onnx")]
             started: false,
+            #[cfg(feature = "onnx")]
+            why: String::new(),
             #[cfg(feature = "onnx")]
             graph: None,
         }
@@ -199,7 +204,8 @@ impl Instance {
     /// Takes a model part that no bundle holds yet, for its author.
     pub(crate) fn take_graph(&mut self, part: &[u8]) -> Result<usize> {
         let none = Error::new(Code::Malformed, "model: unknown format");
-        let graph = read(tollgate_scorer::model::ONNX, part).ok_or(none)??;
+        let graph = read(tollgate_scorer::model::ONNX, part).ok_or(none)?;
+        let graph = graph.inspect_err(|_| self.why = tollgate_onnx::refusal(part))?;
         Ok(self.graph.insert(graph).outputs)
     }
 
