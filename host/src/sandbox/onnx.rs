@@ -41,14 +41,15 @@ impl Sandbox {
     /// # Errors
     /// As [`Sandbox::for_bundle`].
     pub fn for_graphs(bounds: Bounds) -> Result<Self> {
-        // Compiling takes seconds: once a process, and for each number of places in a pool.
-        static COMPILED: Mutex<Vec<(u32, Arc<Compiled>)>> = Mutex::new(Vec::new());
+        // Compiling takes seconds: once a process, and for each size of a pool.
+        static COMPILED: Mutex<Vec<((u32, usize), Arc<Compiled>)>> = Mutex::new(Vec::new());
         let mut all = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, compiled)) = all.iter().find(|(places, _)| *places == bounds.places) {
+        let size = (bounds.places, if bounds.places > 0 { bounds.memory_bytes } else { 0 });
+        if let Some((_, compiled)) = all.iter().find(|(other, _)| *other == size) {
             return Ok(Self { compiled: Arc::clone(compiled), bounds });
         }
         let compiled = Arc::new(Compiled::new(&failure::read(&module()?, limits::BUNDLE_BYTES)?, &bounds)?);
-        all.push((bounds.places, Arc::clone(&compiled)));
+        all.push((size, Arc::clone(&compiled)));
         Ok(Self { compiled, bounds })
     }
 }

@@ -16,7 +16,8 @@ pub(crate) fn rewrite(model: &mut TypedModel) -> TractResult<()> {
 }
 
 /// A layer for one row: inputs times weights, plus biases, of which zero is left where they
-/// are below and `relu` says so.
+/// are below and `relu` says so. NaN stays NaN, as in layers, where tract's own limit makes it
+/// zero: a missing number shall not become a score.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Dense {
     tiles: Vec<[u8; 4]>,
@@ -147,6 +148,9 @@ fn next<'m, M: BinMiniOp>(
     node: &'m TypedNode,
     count: usize,
 ) -> TractResult<Option<(&'m TypedNode, Vec<f32>)>> {
+    if model.outputs.iter().any(|output| output.node == node.id) {
+        return Ok(None);
+    }
     let Some(next) = model.single_succ(node.id)? else { return Ok(None) };
     let ([first, second], Some(op)) = (&*next.inputs, next.op_as::<TypedBinOp>()) else { return Ok(None) };
     let other = if first.node == node.id { second } else { first };

@@ -80,11 +80,21 @@ impl Graph {
             rest = more;
             given.push(input.tensor(own)?.into());
         }
-        let found = if self.recurrent { self.plan.run(given) } else { self.state.borrow_mut().run(given) }?;
+        let found = if self.recurrent { self.plan.run(given)? } else { self.run_again(given)? };
         let first = found.first().ok_or_else(|| TractError::msg("no output"))?;
         let numbers = first.cast_to::<f32>()?;
         let numbers: Vec<f64> = numbers.to_plain_array_view::<f32>()?.iter().map(|x| f64::from(*x)).collect();
         if numbers.len() == self.outputs { Ok(numbers) } else { Err(TractError::msg("wrong number of outputs")) }
+    }
+
+    /// Runs in the state that is kept; a row that fails leaves none of it to the next.
+    fn run_again(&self, given: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let mut state = self.state.borrow_mut();
+        let found = state.run(given);
+        if found.is_err() {
+            *state = self.plan.spawn()?;
+        }
+        found
     }
 }
 

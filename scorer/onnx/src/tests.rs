@@ -153,12 +153,20 @@ fn scalers_and_imputers_are_spelled_out() {
         ..node(kind, &[from], to)
     };
     let columns = || (0..WIDTH).map(|at| at as f32).collect::<Vec<_>>();
-    let imputer = of_ml("Imputer", "N", "F", vec![numbers("imputed_value_floats", columns())]);
+    let nan = AttributeProto { f: f32::NAN, r#type: 1, ..numbers("replaced_value_float", vec![]) };
+    let imputer = of_ml("Imputer", "N", "F", vec![numbers("imputed_value_floats", columns()), nan]);
+    // One that replaces zeros, as without the attribute, stays as it is.
+    let mut of_zeros = graph(vec![of_ml("Imputer", "X", "F", vec![])], &[]);
+    prepare::spell_out(of_zeros.graph.as_mut().expect("a graph"));
+    assert_eq!(of_zeros.graph.expect("a graph").node[0].op_type, "Imputer");
     let scaler = of_ml("Scaler", "F", "S", vec![numbers("scale", vec![2.0]), numbers("offset", columns())]);
     let product = || node("MatMul", &["S", "C0"], "Y");
     // The divisor is zero where the input is: there it is missing, and its offset is itself.
     let missing = node("Div", &["X", "X"], "N");
     let mut spelled = graph(vec![missing.clone(), imputer, scaler, product()], &[&[WIDTH as i64, 37]]);
+    // Names that are taken are not taken again.
+    let taken = node("Add", &["X", "X"], "S/centred");
+    spelled.graph.as_mut().expect("a graph").node.push(taken);
     prepare::spell_out(spelled.graph.as_mut().expect("a graph"));
     let by_hand = vec![
         missing,
