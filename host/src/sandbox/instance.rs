@@ -248,9 +248,8 @@ impl Instance {
     /// Raw scores of a row by the part taken last; errors as for [`Instance::take_graph`].
     pub(super) fn graph_raw(&mut self, row: &[f64], outputs: usize) -> Result<Vec<f64>, ScoreError> {
         let raw = self.calls.graph_raw.clone().ok_or_else(not_onnx)?;
-        let width = row.len();
-        self.by_chunks(row, width, outputs, PREDICT_ROWS, |_, store, values, count, results| {
-            raw.call(store, (values, count, width as u32, results, count * outputs as u32))
+        self.by_chunks(row, row.len(), outputs, PREDICT_ROWS, |_, store, values, count, results| {
+            raw.call(store, (values, count, row.len() as u32, results, count * outputs as u32))
         })
     }
 

@@ -18,6 +18,9 @@ const FILE: &str = "tollgate-onnx.wasm";
 /// Names another file.
 const VARIABLE: &str = "TOLLGATE_ONNX_MODULE";
 
+/// Places of a pool, and the bytes of memory of each; zeros where there is none.
+type PoolSize = (u32, usize);
+
 impl Sandbox {
     /// Compiles the module that a bundle needs. What the bundle says is not verified here: the
     /// module does that, whichever it is.
@@ -42,7 +45,7 @@ impl Sandbox {
     /// As [`Sandbox::for_bundle`].
     pub fn for_graphs(bounds: Bounds) -> Result<Self> {
         // Compiling takes seconds: once a process, and for each size of a pool.
-        static COMPILED: Mutex<Vec<((u32, usize), Arc<Compiled>)>> = Mutex::new(Vec::new());
+        static COMPILED: Mutex<Vec<(PoolSize, Arc<Compiled>)>> = Mutex::new(Vec::new());
         let mut all = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
         let size = (bounds.places, if bounds.places > 0 { bounds.memory_bytes } else { 0 });
         if let Some((_, compiled)) = all.iter().find(|(other, _)| *other == size) {

@@ -200,7 +200,7 @@ impl Model {
     /// wherever it runs; for a graph, of those that the trainer gave, for builds of the module
     /// may differ in the last places.
     pub fn golden_risk(&self, row: &[f64], trained: &[f64], scratch: &mut Scratch) -> Risk {
-        if matches!(self, Self::Net(net) if !net.exact) {
+        if matches!(self, Self::Net(neural) if !neural.exact) {
             scratch.outputs.clear();
             scratch.outputs.extend_from_slice(trained);
             return self.risk_of(&mut scratch.outputs);
