@@ -79,7 +79,8 @@ impl Row<'_> {
         let mut sums = bias.each_ref().map(Four::load);
         for (inputs, rows) in self.inputs.chunks(BLOCK).zip(rows.chunks(BLOCK)) {
             let mut places = not_zero(inputs);
-            if places.count_ones() as usize == inputs.len() {
+            // Of narrow tiles there are too few to be worth the code.
+            if VECTORS > 1 && places.count_ones() as usize == inputs.len() {
                 inputs.iter().zip(rows).for_each(|(input, row)| add(&mut sums, *input, row));
                 continue;
             }
