@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tollgate_host::author;
 use tollgate_host::import::{self, Format, NetOperation, Source, Wanted};
 use tollgate_host::sandbox::{Bounds, Instance, Sandbox, ScoreError};
@@ -125,6 +125,11 @@ fn onnx() -> Option<Sandbox> {
     )
 }
 
+/// The ONNX module and the grid, where both were made.
+fn onnx_and_grid() -> Option<(Sandbox, PathBuf)> {
+    Some((onnx()?, present(root().join("target/onnx-grid"), "grid of ONNX Runtime, see `make onnx-grid`")?))
+}
+
 fn load(sandbox: &Sandbox, file: &[u8]) -> Result<(Instance, tollgate_host::sandbox::LoadedBundle), ScoreError> {
     let mut instance = sandbox.instance().expect("an instance");
     instance.load(file, &[public(1)], None, None).map(|bundle| (instance, bundle))
@@ -132,11 +137,7 @@ fn load(sandbox: &Sandbox, file: &[u8]) -> Result<(Instance, tollgate_host::sand
 
 #[test]
 fn graphs_run_in_the_onnx_module_alone() {
-    let (Some(sandbox), Some(grid)) =
-        (onnx(), present(root().join("target/onnx-grid"), "grid of ONNX Runtime, see `make onnx-grid`"))
-    else {
-        return;
-    };
+    let Some((sandbox, grid)) = onnx_and_grid() else { return };
     let mut ran = 0;
     for case in folders(&grid) {
         if case.file_name().is_some_and(|name| name.to_string_lossy().starts_with("graph_")) {
@@ -185,11 +186,7 @@ fn agrees(case: &Path, got: &[f64]) {
 /// natively and in every build of the module.
 #[test]
 fn lowered_nets_agree_as_graphs() {
-    let (Some(sandbox), Some(grid)) =
-        (onnx(), present(root().join("target/onnx-grid"), "grid of ONNX Runtime, see `make onnx-grid`"))
-    else {
-        return;
-    };
+    let Some((sandbox, grid)) = onnx_and_grid() else { return };
     let graph = Wanted { format: Some(Format::Graph), ..Wanted::default() };
     let (mut ran, mut same) = (0, 0);
     for case in folders(&grid) {
@@ -245,12 +242,8 @@ fn a_graph_is_refused_with_the_words_of_tract() {
 /// panic, which ends in a trap of that one instance.
 #[test]
 fn damaged_graphs_end_in_an_error_of_their_own_instance() {
-    let (Some(sandbox), Some(case)) =
-        (onnx(), present(root().join("target/onnx-grid/graph_conv"), "grid of ONNX Runtime, see `make onnx-grid`"))
-    else {
-        return;
-    };
-    let source = Source::read(&case.join("model.onnx"), &Wanted::default()).expect("read");
+    let Some((sandbox, grid)) = onnx_and_grid() else { return };
+    let source = Source::read(&grid.join("graph_conv/model.onnx"), &Wanted::default()).expect("read");
     let Source::Graph(honest) = &source else { panic!("a graph") };
     let file = author::bare(&source, &key(1)).expect("a bundle");
     let model = author::model_part(&source, &[]).expect("a part").bytes;
